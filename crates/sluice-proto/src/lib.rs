@@ -1,0 +1,9 @@
+//! MOQT as one peer sees it: names and messages, wire formats, one session.
+//!
+//! What lives here:
+//! - [`transport`]: the non-blocking view of one connection that everything else is driven by.
+//!
+//! What must not: sockets, clocks (`Instant::now`), tasks, randomness of its own, and anything
+//! about *other* sessions.
+
+pub mod transport;
