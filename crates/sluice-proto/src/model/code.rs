@@ -1,0 +1,91 @@
+//! The four families of codes, as names. Numbers per draft live in `wire`.
+
+/// Why a session is closed (MOQT-18 §3.5).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, reason = "the names are the drafts' own")]
+pub enum SessionCode {
+    NoError,
+    Internal,
+    Unauthorized,
+    ProtocolViolation,
+    InvalidRequestId,
+    DuplicateTrackAlias,
+    KeyValueFormatting,
+    TooManyRequests,
+    InvalidPath,
+    MalformedPath,
+    GoawayTimeout,
+    ControlMessageTimeout,
+    DataStreamTimeout,
+    AuthTokenCacheOverflow,
+    DuplicateAuthTokenAlias,
+    VersionNegotiationFailed,
+    MalformedAuthToken,
+    UnknownAuthTokenAlias,
+    ExpiredAuthToken,
+    InvalidAuthority,
+    MalformedAuthority,
+    TooManyRequestUpdates,
+}
+
+/// Why a request is refused. Unknown numbers from a peer become `Internal`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, reason = "the names are the drafts' own")]
+pub enum RequestCode {
+    Internal,
+    Unauthorized,
+    Timeout,
+    NotSupported,
+    MalformedAuthToken,
+    ExpiredAuthToken,
+    GoingAway,
+    ExcessiveLoad,
+    DoesNotExist,
+    InvalidRange,
+    /// A fetch whose range holds nothing: an error in the oldest draft, an empty answer since.
+    NoObjects,
+    MalformedTrack,
+    UnknownStatusInRange,
+    DuplicateSubscription,
+    Uninterested,
+    PrefixOverlap,
+    NamespaceTooLarge,
+    InvalidJoiningRequestId,
+    UnsupportedExtension,
+    Redirect,
+    ConflictingFilters,
+    InvalidFilter,
+}
+
+/// Why a subscription ended (PUBLISH_DONE). Unknown numbers become `Internal`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, reason = "the names are the drafts' own")]
+pub enum DoneCode {
+    Internal,
+    Unauthorized,
+    TrackEnded,
+    /// The end of the filter was reached.
+    SubscriptionEnded,
+    GoingAway,
+    Expired,
+    TooFarBehind,
+    MalformedTrack,
+    UpdateFailed,
+    ExcessiveLoad,
+}
+
+/// Why a stream is reset or stopped. Unknown numbers become `Internal`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, reason = "the names are the drafts' own")]
+pub enum ResetCode {
+    Internal,
+    Cancelled,
+    DeliveryTimeout,
+    SessionClosed,
+    UnknownObjectStatus,
+    GoingAway,
+    TooFarBehind,
+    ExpiredAuthToken,
+    ExcessiveLoad,
+    MalformedTrack,
+}
