@@ -1,0 +1,56 @@
+//! `cargo xtask test`: everything that has to pass before a change lands.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::{layers, shell, tidy};
+
+/// Runs every check and test in order, cheap ones first.
+pub fn run(options: &[&str]) -> Result<()> {
+    if let Some(unknown) = options.first() {
+        bail!("`cargo xtask test` takes no option, got {unknown}");
+    }
+    let started = Instant::now();
+    tools()?;
+    shell::run("cargo", &["fmt", "--all", "--check"])?;
+    layers::check()?;
+    tidy::check()?;
+    let every = ["--workspace", "--all-targets", "--locked"];
+    shell::run("cargo", &[&["clippy"], &every[..], &["--", "-D", "warnings"]].concat())?;
+    shell::run_with(
+        "cargo",
+        &["doc", "--workspace", "--no-deps", "--locked"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
+    shell::run("cargo", &["build", "--locked", "--package", "sluice"])?;
+    shell::run("cargo", &["test", "--workspace", "--locked", "--all-targets"])?;
+    shell::run("cargo", &["test", "--workspace", "--locked", "--doc"])?;
+    println!("\neverything passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// A program that tests need, and the Debian package that has it.
+const TOOLS: &[(&str, &str)] =
+    &[("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium")];
+
+/// Installs missing programs where that is possible, else names them in one line.
+fn tools() -> Result<()> {
+    let missing: Vec<_> = TOOLS.iter().filter(|(program, _)| !shell::has(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages.dedup();
+    if shell::has("apt-get") && shell::output("id", &["-u"])?.trim() == "0" {
+        shell::run("apt-get", &["update", "-qq"])?;
+        let install = ["install", "-y", "-qq", "--no-install-recommends"];
+        shell::run_with(
+            "apt-get",
+            &[&install[..], &packages[..]].concat(),
+            &[("DEBIAN_FRONTEND", "noninteractive")],
+        )?;
+        return Ok(());
+    }
+    bail!("tests need {0}; on Debian: sudo apt-get install {0}", packages.join(" "))
+}
