@@ -1,0 +1,211 @@
+//! Which drafts there are, and what a [`Dialect`] consists of.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::{Bytes, BytesMut};
+
+use super::varint::Integers;
+use super::{Context, Inexpressible, Message, Violation, draft14, draft16, draft18, draft20};
+use crate::model::PropertyEncoding;
+
+/// A draft that Sluice speaks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, reason = "their numbers say it")]
+pub enum Draft {
+    D14,
+    D16,
+    D18,
+    D20,
+}
+
+impl Draft {
+    /// All of them, newest first.
+    pub const ALL: [Draft; 4] = [Draft::D20, Draft::D18, Draft::D16, Draft::D14];
+
+    /// The draft's table.
+    pub fn dialect(self) -> &'static Dialect {
+        match self {
+            Draft::D14 => &draft14::DIALECT,
+            Draft::D16 => &draft16::DIALECT,
+            Draft::D18 => &draft18::DIALECT,
+            Draft::D20 => &draft20::DIALECT,
+        }
+    }
+
+    /// Its name in ALPN and in WebTransport's list of protocols.
+    pub fn token(self) -> &'static str {
+        self.dialect().token
+    }
+
+    /// The draft with this protocol name. `moq-00` alone may also be an older draft than ours: the
+    /// versions in CLIENT_SETUP decide.
+    pub fn from_token(token: &str) -> Option<Draft> {
+        Draft::ALL.into_iter().find(|draft| draft.token() == token)
+    }
+
+    /// The number that CLIENT_SETUP and SERVER_SETUP name it by, where they do.
+    pub fn version(self) -> Option<u64> {
+        self.dialect().version
+    }
+
+    /// The number people know it by.
+    pub fn number(self) -> u8 {
+        match self {
+            Draft::D14 => 14,
+            Draft::D16 => 16,
+            Draft::D18 => 18,
+            Draft::D20 => 20,
+        }
+    }
+}
+
+impl fmt::Display for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+/// A text that names no draft we speak.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0:?} is no draft that Sluice speaks (14, 16, 18, 20)")]
+pub struct UnknownDraft(String);
+
+impl FromStr for Draft {
+    type Err = UnknownDraft;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDraft> {
+        let named = |draft: &Draft| draft.number().to_string() == text;
+        Draft::ALL.into_iter().find(named).ok_or_else(|| UnknownDraft(text.to_owned()))
+    }
+}
+
+/// Where requests and their responses travel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequestTransport {
+    /// All on one bidirectional control stream, matched by request id; ended by messages; limited
+    /// by MAX_REQUEST_ID.
+    ControlStream,
+    /// Each on its own bidirectional stream, ended with it; limited by the transport's credit. The
+    /// control stream is one unidirectional stream of each side.
+    OwnStream,
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetupExchange {
+    /// CLIENT_SETUP with a list of versions, answered by SERVER_SETUP with one.
+    VersionsInBand,
+    /// CLIENT_SETUP answered by SERVER_SETUP; the draft was agreed before.
+    ClientFirst,
+    /// SETUP of both sides at once.
+    Both,
+}
+
+/// How interest in namespaces and in tracks is told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InterestForm {
+    /// One request always means both.
+    Combined,
+    /// One request says which, or both.
+    Options,
+    /// A request each.
+    Separate,
+}
+
+/// What the FIN of a requester means on a request's own stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FinMeaning {
+    /// It ends a namespace subscription; nothing is said of other requests.
+    CancelsNamespaces,
+    /// No more updates follow; the request goes on.
+    NoMoreUpdates,
+}
+
+/// One draft: its code points, layouts and capabilities. Get it from [`Draft::dialect`].
+#[derive(Debug)]
+pub struct Dialect {
+    pub(crate) draft: Draft,
+    pub(crate) token: &'static str,
+    pub(crate) version: Option<u64>,
+
+    /// Form of integers.
+    pub integers: Integers,
+    /// Encoding of track properties, and of the properties of objects.
+    pub properties: PropertyEncoding,
+
+    /// How the session begins.
+    pub setup: SetupExchange,
+    /// Where requests travel.
+    pub requests: RequestTransport,
+    /// Whether a namespace subscription has a stream of its own, on which NAMESPACE messages
+    /// answer it; else PUBLISH_NAMESPACE requests do.
+    pub namespaces_on_own_stream: bool,
+    /// How interest in namespaces and tracks is told apart.
+    pub interests: InterestForm,
+    /// Whether a subscriber is offered its own tracks too.
+    pub echo_own_tracks: bool,
+    /// Whether PUBLISH_BLOCKED exists.
+    pub publish_blocked: bool,
+    /// Whether updates are answered.
+    pub updates_answered: bool,
+    /// Whether requests other than subscriptions can be updated.
+    pub updates_any_request: bool,
+    /// Whether PUBLISH_OK carries the subscriber's settings; else an update must follow.
+    pub publish_ok_settings: bool,
+    /// Whether a fetch can join a subscription.
+    pub joining_fetch: bool,
+    /// Whether a subscription can ask for past objects.
+    pub fill: bool,
+    /// Whether filters can be relative to the largest group and end inside a group.
+    pub rich_filters: bool,
+    /// Whether range filters exist.
+    pub range_filters: bool,
+    /// Whether the session may hold several subscriptions of a track.
+    pub several_subscriptions: bool,
+    /// Whether a subscription ends when its filter's end is reached.
+    pub filter_end_ends_subscription: bool,
+    /// Whether PUBLISH_STATE_NOTIFY exists.
+    pub state_notify: bool,
+    /// Whether requests can be redirected.
+    pub redirect: bool,
+    /// Whether answers carry track properties beyond those that older messages have fields for.
+    pub track_properties: bool,
+    /// Whether GOAWAY can concern one request, on its stream.
+    pub goaway_request: bool,
+    /// What FIN of a requester means.
+    pub fin: FinMeaning,
+}
+
+impl Dialect {
+    /// The draft it describes.
+    pub fn draft(&self) -> Draft {
+        self.draft
+    }
+
+    /// Appends one message with its frame.
+    pub fn encode(
+        &self,
+        _message: &Message,
+        _context: &Context,
+        _out: &mut BytesMut,
+    ) -> Result<(), Inexpressible> {
+        Err(Inexpressible::UpdateAnswer)
+    }
+
+    /// Reads the body of a message of type `kind`.
+    pub fn decode(
+        &self,
+        kind: u64,
+        _body: Bytes,
+        _context: &Context,
+    ) -> Result<Message, Violation> {
+        Err(Violation::UnknownMessage { code: kind })
+    }
+
+    /// Takes one message off the start of `buf`: its type and body. `None` if it is not complete;
+    /// at most 65,535 bytes and a header are ever waited for.
+    pub fn split_frame(&self, _buf: &mut BytesMut) -> Result<Option<(u64, Bytes)>, Violation> {
+        Ok(None)
+    }
+}

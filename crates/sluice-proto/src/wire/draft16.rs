@@ -1,0 +1,20 @@
+//! Draft 16. Key-value types are deltas, settings are parameters, tracks have properties, and a
+//! namespace subscription has its own stream.
+
+use super::dialect::{Dialect, Draft, InterestForm, SetupExchange};
+use super::draft14;
+use crate::model::PropertyEncoding;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    draft: Draft::D16,
+    token: "moqt-16",
+    version: None,
+    properties: PropertyEncoding::Delta,
+    setup: SetupExchange::ClientFirst,
+    namespaces_on_own_stream: true,
+    interests: InterestForm::Options,
+    updates_answered: true,
+    updates_any_request: true,
+    track_properties: true,
+    ..draft14::DIALECT
+};

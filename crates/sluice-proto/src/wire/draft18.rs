@@ -1,0 +1,22 @@
+//! Draft 18. Each request has its own stream, integers and parameters are of MOQT's own form, and
+//! interest in namespaces and in tracks are requests of their own.
+
+use super::dialect::{Dialect, Draft, InterestForm, RequestTransport, SetupExchange};
+use super::draft16;
+use super::varint::Integers;
+use crate::model::PropertyEncoding;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    draft: Draft::D18,
+    token: "moqt-18",
+    integers: Integers::Moq,
+    properties: PropertyEncoding::DeltaVi64,
+    setup: SetupExchange::Both,
+    requests: RequestTransport::OwnStream,
+    interests: InterestForm::Separate,
+    echo_own_tracks: false,
+    publish_blocked: true,
+    redirect: true,
+    goaway_request: true,
+    ..draft16::DIALECT
+};

@@ -1,0 +1,30 @@
+//! The wire formats of every draft, as tables: bytes to canonical messages and back.
+//!
+//! A [`Dialect`] is one draft: code points, layouts and capabilities, all values in one constant.
+//! `draft14.rs`, `draft16.rs`, … each say only what changed against the draft before; layouts
+//! shared between drafts live in `layout` under the name of their shape. The resolved tables are
+//! printed in `tests/snapshots/dialects.txt`, which is the reference of what each draft does here.
+//!
+//! Everything here is a pure function of bytes: nothing panics on input, nothing is allocated by
+//! an announced length, and nothing remembers. What needs memory (order of ids, open requests,
+//! token aliases) belongs to the session.
+//!
+//! [`Draft`] is named here, by negotiation and by the operator's list of drafts. Everyone else asks a
+//! [`Dialect`] what it can do.
+
+mod dialect;
+mod draft14;
+mod draft16;
+mod draft18;
+mod draft20;
+mod message;
+pub mod varint;
+mod violation;
+
+pub use dialect::{
+    Dialect, Draft, FinMeaning, InterestForm, RequestTransport, SetupExchange, UnknownDraft,
+};
+pub use message::{
+    About, Context, Inexpressible, Message, MessageKind, MessageStream, NamespaceRef,
+};
+pub use violation::{Field, Reach, Violation};
