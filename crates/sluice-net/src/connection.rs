@@ -1,0 +1,346 @@
+//! One QUIC connection from its first datagram to its end, whatever carries MOQT on it.
+//!
+//! ```text
+//! Opening ──ready──► Open ──closed, lost──► Over
+//!    └──────failed, too slow──────────────────┘
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quinn_proto::crypto::rustls::HandshakeData;
+use quinn_proto::{ConnectionError, Event, StreamEvent, Transmit, VarInt};
+use sluice_proto::transport::{
+    Carrier, CloseReason, PeerInfo, Side, StreamId, StreamKind, TransportEvent,
+};
+
+use crate::config::NetLimits;
+use crate::congestion;
+use crate::dial::Via;
+use crate::net::{ConnectionKey, NetEvent, Shared};
+use crate::quic_streams;
+use crate::timers::TimerSlot;
+use crate::tls::ALPN_H3;
+
+/// What may be handed to QUIC beyond one congestion window: enough to have the next packets at
+/// hand while the window grows, little enough to decide late.
+const SEND_SLACK_BYTES_MIN: u64 = 16 * 1024;
+
+/// What a connection was begun for.
+#[derive(Debug)]
+#[expect(dead_code, reason = "WebTransport reads what is inside; raw QUIC has its ALPN")]
+pub(crate) enum Opening {
+    /// A peer came; these are our protocols, best first.
+    Accepted(Arc<[String]>),
+    /// We dialed.
+    Dialed(Via),
+}
+
+enum Life {
+    /// The handshake is running, until this moment at the latest.
+    Opening { deadline: Instant },
+    /// MOQT can use it.
+    Open,
+    /// `Closed` has been queued; QUIC may still be saying goodbye.
+    Over,
+}
+
+/// What carries MOQT, known from the ALPN on.
+pub(crate) enum Layer {
+    Undecided,
+    Quic,
+}
+
+pub(crate) struct Connection {
+    pub(crate) key: ConnectionKey,
+    pub(crate) quic: quinn_proto::Connection,
+    pub(crate) layer: Layer,
+    pub(crate) events: VecDeque<TransportEvent>,
+    pub(crate) timer: TimerSlot,
+    pub(crate) transmit_queued: bool,
+    pub(crate) active_queued: bool,
+    pub(crate) counted_as_handshake: bool,
+    /// QUIC has nothing more to say on this connection.
+    pub(crate) drained: bool,
+    /// The owner has heard of the end, or never of the beginning.
+    pub(crate) told_closed: bool,
+    /// Written since the library was last asked for everything it has to send.
+    pub(crate) written_bytes: u64,
+    opening: Opening,
+    life: Life,
+    info: Option<PeerInfo>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        now: Instant,
+        key: ConnectionKey,
+        quic: quinn_proto::Connection,
+        opening: Opening,
+        limits: &NetLimits,
+    ) -> Connection {
+        Connection {
+            key,
+            quic,
+            layer: Layer::Undecided,
+            events: VecDeque::new(),
+            timer: TimerSlot::default(),
+            transmit_queued: false,
+            active_queued: false,
+            counted_as_handshake: true,
+            drained: false,
+            told_closed: false,
+            written_bytes: 0,
+            opening,
+            life: Life::Opening { deadline: now + limits.handshake_timeout },
+            info: None,
+        }
+    }
+
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.life, Life::Opening { .. })
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.life, Life::Over)
+    }
+
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(self.opening, Opening::Accepted(_))
+    }
+
+    pub(crate) fn info(&self) -> Option<&PeerInfo> {
+        self.info.as_ref()
+    }
+
+    /// Turns what the library reports into transport events. True if it reported anything.
+    pub(crate) fn pump(&mut self, now: Instant, shared: &mut Shared) -> bool {
+        let mut active = false;
+        while let Some(event) = self.quic.poll() {
+            active = true;
+            match event {
+                Event::HandshakeDataReady => {}
+                Event::Connected => self.handle_connected(now, shared),
+                Event::ConnectionLost { reason } => self.end(self.close_reason(reason), shared),
+                Event::Stream(event) => self.handle_stream_event(event),
+                Event::DatagramReceived => self.events.push_back(TransportEvent::Datagram),
+                Event::DatagramsUnblocked => {
+                    self.events.push_back(TransportEvent::DatagramsWritable);
+                }
+            }
+        }
+        if self.is_over() {
+            self.keep_only_the_end();
+        }
+        self.quic.set_send_window(self.send_window_bytes());
+        self.announce_activity(shared);
+        active
+    }
+
+    /// Our own deadlines; the library's have been handled.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, shared: &mut Shared) {
+        if let Life::Opening { deadline } = self.life
+            && deadline <= now
+        {
+            self.fail(now, "the handshake took too long", shared);
+        }
+    }
+
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_datagrams: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        buffer.clear();
+        let transmit = self.quic.poll_transmit(now, max_datagrams.max(1), buffer);
+        if transmit.is_none() {
+            self.written_bytes = 0;
+        }
+        transmit
+    }
+
+    pub(crate) fn queue_transmit(&mut self, shared: &mut Shared) {
+        if !self.transmit_queued {
+            self.transmit_queued = true;
+            shared.transmit.push_back(self.key.index as usize);
+        }
+    }
+
+    pub(crate) fn arm(&mut self, shared: &mut Shared) {
+        let own = match self.life {
+            Life::Opening { deadline } => Some(deadline),
+            Life::Open | Life::Over => None,
+        };
+        let deadline = [own, self.quic.poll_timeout()].into_iter().flatten().min();
+        let index = self.key.index as usize;
+        shared.timers.arm(index, &mut self.timer, deadline);
+    }
+
+    /// What may be handed to QUIC and be unacknowledged: about one congestion window.
+    pub(crate) fn send_window_bytes(&self) -> u64 {
+        let window = self.quic.congestion_state().window();
+        window + (window / 2).max(SEND_SLACK_BYTES_MIN)
+    }
+
+    pub(crate) fn send_room_bytes(&self) -> u64 {
+        let in_flight = congestion::in_flight_bytes(self.quic.congestion_state());
+        self.send_window_bytes().saturating_sub(in_flight).saturating_sub(self.written_bytes)
+    }
+
+    /// Closes in the name of MOQT.
+    pub(crate) fn close(&mut self, now: Instant, code: u64, reason: &str, shared: &mut Shared) {
+        if self.is_over() {
+            return;
+        }
+        let code = VarInt::from_u64(code).unwrap_or(VarInt::MAX);
+        self.quic.close(now, code, Bytes::copy_from_slice(reason.as_bytes()));
+        self.end(CloseReason::Local, shared);
+    }
+
+    /// Ends a connection that cannot serve MOQT.
+    fn fail(&mut self, now: Instant, what: &str, shared: &mut Shared) {
+        self.quic.close(now, VarInt::from_u32(0), Bytes::copy_from_slice(what.as_bytes()));
+        self.end(CloseReason::Transport(what.to_string()), shared);
+    }
+
+    fn handle_connected(&mut self, now: Instant, shared: &mut Shared) {
+        let handshake = self
+            .quic
+            .crypto_session()
+            .handshake_data()
+            .and_then(|data| data.downcast::<HandshakeData>().ok());
+        let Some(protocol) = handshake.as_ref().and_then(|data| data.protocol.clone()) else {
+            return self.fail(now, "no application protocol negotiated", shared);
+        };
+        if protocol == ALPN_H3 {
+            return self.fail(now, "WebTransport is not available", shared);
+        }
+        self.layer = Layer::Quic;
+        let (side, authority) = match &self.opening {
+            Opening::Accepted(_) => (Side::Server, handshake.and_then(|data| data.server_name)),
+            Opening::Dialed(_) => (Side::Client, None),
+        };
+        let info = PeerInfo {
+            side,
+            carrier: Carrier::Quic,
+            protocol: Some(String::from_utf8_lossy(&protocol).into_owned()),
+            path: None,
+            authority,
+            remote: self.quic.remote_address(),
+        };
+        self.open(info, shared);
+    }
+
+    fn open(&mut self, info: PeerInfo, shared: &mut Shared) {
+        self.life = Life::Open;
+        self.info = Some(info.clone());
+        shared.events.push_back(NetEvent::Connected { key: self.key, info });
+    }
+
+    fn handle_stream_event(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { dir } => {
+                while let Some(stream) = quic_streams::accept(&mut self.quic, dir) {
+                    let kind = quic_streams::kind(dir);
+                    self.events.push_back(TransportEvent::Opened(stream, kind));
+                    if let Some(code) = quic_streams::take_reset(&mut self.quic, stream) {
+                        self.events.push_back(TransportEvent::Reset(stream, code.into_inner()));
+                    }
+                }
+            }
+            StreamEvent::Readable { id } => {
+                let stream = quic_streams::from_quic(id);
+                let event = match quic_streams::take_reset(&mut self.quic, stream) {
+                    Some(code) => TransportEvent::Reset(stream, code.into_inner()),
+                    None => TransportEvent::Readable(stream),
+                };
+                self.events.push_back(event);
+            }
+            StreamEvent::Writable { id } => {
+                let stream = quic_streams::from_quic(id);
+                self.events.push_back(TransportEvent::Writable(stream));
+            }
+            StreamEvent::Finished { id } => {
+                let stream = quic_streams::from_quic(id);
+                self.events.push_back(TransportEvent::Acked(stream));
+            }
+            StreamEvent::Stopped { id, error_code } => {
+                let stream = quic_streams::from_quic(id);
+                self.answer_stop(stream, error_code);
+                self.events.push_back(TransportEvent::Stopped(stream, error_code.into_inner()));
+            }
+            StreamEvent::Available { dir } => {
+                let kind = quic_streams::kind(dir);
+                self.events.push_back(TransportEvent::Available(kind));
+            }
+        }
+    }
+
+    /// RFC 9000 §3.5: a stopped stream is reset with the code of the request. The library would
+    /// keep it until then.
+    fn answer_stop(&mut self, stream: StreamId, code: VarInt) {
+        quic_streams::reset(&mut self.quic, stream, code);
+    }
+
+    fn end(&mut self, reason: CloseReason, shared: &mut Shared) {
+        if self.is_over() {
+            return;
+        }
+        self.life = Life::Over;
+        let was_known = self.info.is_some() || matches!(self.opening, Opening::Dialed(_));
+        if was_known {
+            self.events.push_back(TransportEvent::Closed(reason.clone()));
+            self.announce_activity(shared);
+            shared.events.push_back(NetEvent::Closed { key: self.key, reason });
+        } else {
+            tracing::debug!(remote = %self.quic.remote_address(), ?reason, "handshake failed");
+            self.told_closed = true;
+        }
+    }
+
+    fn announce_activity(&mut self, shared: &mut Shared) {
+        if !self.events.is_empty() && !self.active_queued && self.info.is_some() {
+            self.active_queued = true;
+            shared.events.push_back(NetEvent::Active { key: self.key });
+        }
+    }
+
+    /// Nothing follows `Closed`.
+    fn keep_only_the_end(&mut self) {
+        let end = self.events.iter().position(|event| matches!(event, TransportEvent::Closed(_)));
+        self.events.truncate(end.map_or(0, |at| at + 1));
+    }
+
+    fn close_reason(&self, error: ConnectionError) -> CloseReason {
+        match error {
+            ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
+                code: close.error_code.into_inner(),
+                reason: cut_reason(&close.reason),
+            },
+            ConnectionError::TimedOut => CloseReason::TimedOut,
+            ConnectionError::LocallyClosed => CloseReason::Local,
+            other => CloseReason::Transport(other.to_string()),
+        }
+    }
+
+    /// Largest payload of a datagram now.
+    pub(crate) fn datagram_max(&mut self) -> Option<usize> {
+        self.quic.datagrams().max_size()
+    }
+
+    pub(crate) fn open_stream(&mut self, kind: StreamKind) -> Option<StreamId> {
+        quic_streams::open(&mut self.quic, kind)
+    }
+}
+
+/// Longest close reason sent or passed on.
+pub(crate) const REASON_BYTES_MAX: usize = 1024;
+
+/// A reason from a peer, cut and lossily decoded.
+pub(crate) fn cut_reason(reason: &[u8]) -> String {
+    let cut = &reason[..reason.len().min(REASON_BYTES_MAX)];
+    String::from_utf8_lossy(cut).into_owned()
+}
