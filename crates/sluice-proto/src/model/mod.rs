@@ -27,5 +27,8 @@ pub use object::{
     DatagramHead, Delivery, FetchHead, FetchItem, FetchedObject, ObjectHead, ObjectStatus,
     RangeMark, SubgroupHead, SubgroupIdField,
 };
-pub use property::{Properties, PropertyEncoding, PropertyError, PropertyValue, TrackProperties};
+pub use property::{
+    MalformedProperties, Properties, PropertyEncoding, PropertyError, PropertyValue,
+    TrackProperties, TrackPropertyError, TrackSettings,
+};
 pub use token::Token;

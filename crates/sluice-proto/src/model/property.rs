@@ -6,6 +6,12 @@
 
 use bytes::Bytes;
 
+mod object;
+mod track;
+
+pub use object::MalformedProperties;
+pub use track::{TrackProperties, TrackPropertyError, TrackSettings};
+
 /// How a block of key-value pairs is written. Only `wire` knows which draft uses which.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum PropertyEncoding {
@@ -53,6 +59,12 @@ pub enum PropertyError {
         /// The value.
         value: u64,
     },
+    /// An integer for an odd type, or bytes for an even one.
+    #[error("type {kind:#x} holds {}", if kind.is_multiple_of(2) { "an integer" } else { "bytes" })]
+    WrongForm {
+        /// The property's type.
+        kind: u64,
+    },
 }
 
 /// A block of properties. Cheap to clone.
@@ -89,11 +101,6 @@ impl Properties {
         self.encoding
     }
 }
-
-/// Properties of a track, in the newest draft's meaning (types of MOQT-18 §14.7). Facts that the
-/// oldest drafts carry as fields or parameters stand here under those types.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct TrackProperties(pub Properties);
 
 /// Types with a meaning for the transport.
 pub mod kind {

@@ -18,6 +18,7 @@ mod draft16;
 mod draft18;
 mod draft20;
 mod message;
+pub mod property;
 pub mod varint;
 mod violation;
 
