@@ -4,6 +4,7 @@
 //! What lives here:
 //! - [`link`]: a seeded network between two [`Transport`](sluice_proto::transport::Transport)s,
 //!   with QUIC's streams, credit, priorities, delay, loss, stalls and ends of connections.
+//! - [`quic`]: real QUIC, TLS and WebTransport on simulated datagrams.
 //! - [`rng`]: the one source of chance.
 //!
 //! What must not be here: production code paths, sockets, threads in a run, and clocks. The one
@@ -14,4 +15,5 @@
 //! Start with [`link::Network`].
 
 pub mod link;
+pub mod quic;
 pub mod rng;

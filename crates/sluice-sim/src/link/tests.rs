@@ -139,8 +139,7 @@ fn the_higher_order_leaves_first() {
 #[test]
 fn a_peer_that_does_not_read_holds_no_more_than_its_window() {
     let mut network = Network::new(1);
-    let mut config = LinkConfig::default();
-    config.stream_window_bytes = 10_000;
+    let config = LinkConfig { stream_window_bytes: 10_000, ..LinkConfig::default() };
     let (_link, mut client, mut server) = network.connect(config);
     let mut sender = Sender::new(&mut client, payload(100_000));
     sender.send(&mut client);
