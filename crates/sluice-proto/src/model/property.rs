@@ -96,6 +96,12 @@ impl Properties {
         &self.raw
     }
 
+    /// The same block in other memory: `raw` holds the same bytes.
+    pub fn moved_to(&self, raw: Bytes) -> Self {
+        debug_assert_eq!(self.raw, raw);
+        Self { encoding: self.encoding, raw }
+    }
+
     /// How the bytes are encoded.
     pub fn encoding(&self) -> PropertyEncoding {
         self.encoding

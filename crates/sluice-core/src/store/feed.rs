@@ -1,0 +1,757 @@
+//! What upstream brings: sources, their streams (*feeds*) and datagrams.
+//!
+//! A feed is one incoming stream, of a subscription or of a fetch. Its objects come one after the
+//! other, each followed by its payload. Any number of feeds may bring the same objects: bytes that
+//! are stored already are compared, further ones are kept, so that an incomplete object is filled
+//! by whichever feed is ahead.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use sluice_proto::model::{
+    DatagramHead, Delivery, GroupId, Location, ObjectHead, ObjectId, ObjectStatus, Priority,
+    Properties, ResetCode, SubgroupId, SubgroupIdField,
+};
+
+use super::budget::cost;
+use super::facts::ObjectFacts;
+use super::fetch::FetchFeed;
+use super::group::{Incoming, Slot, Verdict, differs};
+use super::malformed::MalformedTrack;
+use super::object::StreamFacts;
+use super::subgroup::{Feeding, Settled};
+use super::{GroupKey, Payloads, TrackStore};
+
+/// A publisher of the track, as one store knows it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SourceId(u32);
+
+/// An incoming stream. Keys of ended streams name nothing, and what is said of them is ignored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FeedKey {
+    index: u32,
+    generation: u32,
+}
+
+/// Where a publisher's draft wants one priority for all of a subgroup.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum PriorityRule {
+    /// Nowhere: the first one seen counts.
+    Free,
+    /// On fetch streams; elsewhere the first one seen counts.
+    Fetched,
+    /// Everywhere: another one makes the track malformed.
+    #[default]
+    Everywhere,
+}
+
+/// Whether a publisher's draft lets streams and datagrams mix in one track.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum DeliveryRule {
+    /// One kind for the whole track; both make it malformed.
+    PerTrack,
+    /// Each object has its own.
+    #[default]
+    PerObject,
+}
+
+/// What a publisher's draft demands of its track's objects. The default is the newest draft's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SourceRules {
+    /// One priority per subgroup.
+    pub priority: PriorityRule,
+    /// One delivery per track.
+    pub delivery: DeliveryRule,
+}
+
+/// The header of a subgroup stream, without the alias.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SubgroupStart {
+    /// The group.
+    pub group: GroupId,
+    /// The subgroup.
+    pub subgroup: SubgroupIdField,
+    /// Publisher priority; `None` inherits the track's.
+    pub priority: Option<Priority>,
+    /// Whether every object on the stream carries a property block.
+    pub properties: bool,
+    /// Whether the last object before FIN is the group's last.
+    pub end_of_group: bool,
+    /// Whether the first object on the stream is known to be the subgroup's first.
+    pub first_object: bool,
+}
+
+/// Whom an arrival concerns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Change {
+    /// Nobody.
+    #[default]
+    None,
+    /// Fetch cursors only.
+    Stored,
+    /// Live cursors too.
+    Live,
+}
+
+impl FeedKey {
+    pub(super) fn index(self) -> u32 {
+        self.index
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Feed {
+    generation: u32,
+    pub(super) source: SourceId,
+    pub(super) kind: FeedKind,
+    /// The object it is bringing.
+    pub(super) current: Option<Current>,
+}
+
+#[derive(Debug)]
+pub(super) enum FeedKind {
+    Subgroup(SubgroupFeed),
+    Fetch(FetchFeed),
+}
+
+/// The object a feed is in the middle of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Current {
+    pub(super) group: GroupKey,
+    pub(super) slot: Slot,
+    /// Bytes of it that came on this feed.
+    pub(super) offset: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct SubgroupFeed {
+    start: SubgroupStart,
+    /// Group and place of the subgroup in it, once something of it is stored.
+    attached: Option<(GroupKey, u32)>,
+    /// The last object that is stored or was, to tell what follows it.
+    previous: Option<ObjectId>,
+    /// The last object id on the stream, whatever became of it.
+    last: Option<ObjectId>,
+    /// Whether any object came.
+    begun: bool,
+}
+
+impl TrackStore {
+    // Sources.
+
+    /// A publisher of the track appeared.
+    pub fn add_source(&mut self, rules: SourceRules) -> SourceId {
+        SourceId(self.sources.insert(rules) as u32)
+    }
+
+    /// A publisher is gone: all its streams end as if reset with `code`.
+    pub fn remove_source(&mut self, source: SourceId, code: ResetCode) -> Change {
+        let keys: Vec<FeedKey> = self
+            .feeds
+            .iter()
+            .filter(|(_, feed)| feed.source == source)
+            .map(|(index, feed)| FeedKey { index: index as u32, generation: feed.generation })
+            .collect();
+        let mut change = Change::None;
+        for key in keys {
+            change = change.max(self.reset(key, code));
+        }
+        self.sources.try_remove(source.0 as usize);
+        change
+    }
+
+    /// How many publishers there are.
+    pub fn sources_len(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(super) fn rules(&self, source: SourceId) -> SourceRules {
+        self.sources.get(source.0 as usize).copied().unwrap_or_default()
+    }
+
+    // Feeds.
+
+    pub(super) fn add_feed(&mut self, source: SourceId, kind: FeedKind) -> FeedKey {
+        self.generations = self.generations.wrapping_add(1);
+        let generation = self.generations;
+        let index = self.feeds.insert(Feed { generation, source, kind, current: None }) as u32;
+        FeedKey { index, generation }
+    }
+
+    pub(super) fn feed_mut(&mut self, key: FeedKey) -> Option<&mut Feed> {
+        self.feeds.get_mut(key.index as usize).filter(|feed| feed.generation == key.generation)
+    }
+
+    fn take_feed(&mut self, key: FeedKey) -> Option<Feed> {
+        self.feed_mut(key)?;
+        self.feeds.try_remove(key.index as usize)
+    }
+
+    fn subgroup_feed(&mut self, key: FeedKey) -> Option<&mut SubgroupFeed> {
+        match &mut self.feed_mut(key)?.kind {
+            FeedKind::Subgroup(feed) => Some(feed),
+            FeedKind::Fetch(_) => None,
+        }
+    }
+
+    /// A subgroup stream of a subscription began.
+    ///
+    /// # Errors
+    /// The subgroup is known with another priority. The stream is not taken.
+    pub fn begin_subgroup(
+        &mut self,
+        source: SourceId,
+        start: SubgroupStart,
+    ) -> Result<FeedKey, MalformedTrack> {
+        let feed = SubgroupFeed { start, attached: None, previous: None, last: None, begun: false };
+        let key = self.add_feed(source, FeedKind::Subgroup(feed));
+        if let SubgroupIdField::Id(subgroup) = start.subgroup
+            && let Some((group, _)) = self.group_by_id(start.group)
+            && let Err(malformed) = self.attach(key, source, group, subgroup)
+        {
+            self.take_feed(key);
+            return self.record(Err(malformed));
+        }
+        Ok(key)
+    }
+
+    /// Makes a feed one of those that bring `subgroup`.
+    fn attach(
+        &mut self,
+        key: FeedKey,
+        source: SourceId,
+        group: GroupKey,
+        subgroup: SubgroupId,
+    ) -> Result<Option<u32>, MalformedTrack> {
+        let (rules, default) = (self.rules(source), self.default_priority);
+        let Some(feed) = self.subgroup_feed(key) else { return Ok(None) };
+        if let Some((attached, at)) = feed.attached
+            && attached == group
+        {
+            return Ok(Some(at));
+        }
+        let (priority, reached) = (feed.start.priority, feed.last);
+        let at = self.with_group(group, |group| {
+            let at = group.ensure_subgroup(subgroup, priority);
+            let pinned = group.subgroups[at as usize].priority;
+            if rules.priority == PriorityRule::Everywhere && differs(pinned, priority, default) {
+                return Err(MalformedTrack::SubgroupPriority { group: group.id, subgroup });
+            }
+            group.subgroups[at as usize].feeding.push(Feeding { feed: key.index, reached });
+            group.feeds += 1;
+            Ok(at)
+        });
+        let Some(at) = at.transpose()? else { return Ok(None) };
+        if let Some(feed) = self.subgroup_feed(key) {
+            feed.attached = Some((group, at));
+        }
+        Ok(Some(at))
+    }
+
+    /// An object began on a subgroup stream. Its payload follows.
+    ///
+    /// # Errors
+    /// It contradicts what is known. It is not stored, and the track is malformed.
+    pub fn handle_object(
+        &mut self,
+        key: FeedKey,
+        head: &ObjectHead,
+        now: Instant,
+    ) -> Result<Change, MalformedTrack> {
+        let result = self.accept_object(key, head, now);
+        self.record(result)
+    }
+
+    fn accept_object(
+        &mut self,
+        key: FeedKey,
+        head: &ObjectHead,
+        now: Instant,
+    ) -> Result<Change, MalformedTrack> {
+        self.refuse_malformed()?;
+        self.end_current(key);
+        let Some(source) = self.feed_mut(key).map(|feed| feed.source) else {
+            return Ok(Change::None);
+        };
+        let Some(feed) = self.subgroup_feed(key) else { return Ok(Change::None) };
+        let start = feed.start;
+        let first = !feed.begun;
+        feed.begun = true;
+        let subgroup = match start.subgroup {
+            SubgroupIdField::Id(subgroup) => subgroup,
+            SubgroupIdField::FirstObject => {
+                let subgroup = SubgroupId(head.object.0);
+                feed.start.subgroup = SubgroupIdField::Id(subgroup);
+                subgroup
+            }
+        };
+        let mode_first = start.subgroup == SubgroupIdField::FirstObject;
+        let location = Location { group: start.group, object: head.object };
+        let arrival = LiveArrival {
+            source,
+            location,
+            delivery: Delivery::Subgroup(subgroup),
+            priority: start.priority,
+            properties: &head.properties,
+            status: head.status,
+            payload_bytes: head.payload_bytes,
+            end_of_group: false,
+        };
+        let stream = StreamFacts {
+            properties: start.properties,
+            end_of_group: start.end_of_group,
+            first_object: head.object.0 == 0 || first && (start.first_object || mode_first),
+        };
+        if head.status == ObjectStatus::DoesNotExist {
+            return self.accept_absent(key, subgroup, &arrival, now);
+        }
+        let Some(incoming) = self.judge_arrival(&arrival)? else {
+            return Ok(self.pass_over(key, head.object));
+        };
+        let group = self.ensure_group(location.group, now);
+        let Some(at) = self.attach(key, source, group, subgroup)? else {
+            return Ok(Change::None);
+        };
+        let verdict = match self.group(group) {
+            Some(group) => group.judge(&incoming)?,
+            None => return Ok(Change::None),
+        };
+        if verdict == Verdict::Absent {
+            return Ok(self.pass_over(key, head.object));
+        }
+        self.note_arrival(&arrival, &incoming);
+        let previous = self.subgroup_feed(key).and_then(|feed| {
+            feed.last = Some(head.object);
+            feed.previous.replace(head.object)
+        });
+        let slot = self.with_group(group, |group| {
+            let slot = match verdict {
+                Verdict::Copy(slot) => {
+                    group.refine(slot, &incoming);
+                    slot
+                }
+                Verdict::New | Verdict::Absent => group.insert(&incoming, now),
+            };
+            if let Some(object) = group.object_mut(slot) {
+                if !object.logged
+                    && (verdict == Verdict::New || object.stream == StreamFacts::default())
+                {
+                    object.stream = stream;
+                }
+                object.stream.first_object |= stream.first_object;
+                object.predecessor = object.predecessor.max(previous);
+                if head.payload_bytes > 0 {
+                    object.feeders += 1;
+                }
+            }
+            group.reach(at, key.index, head.object);
+            group.make_live(at, slot);
+            slot
+        });
+        if head.payload_bytes > 0
+            && let (Some(slot), Some(feed)) = (slot, self.feed_mut(key))
+        {
+            feed.current = Some(Current { group, slot, offset: 0 });
+        }
+        let stored = if verdict == Verdict::New { Change::Stored } else { Change::None };
+        Ok(stored.max(self.settle(group, at)))
+    }
+
+    /// The next payload bytes of a stream's last object.
+    ///
+    /// # Errors
+    /// They differ from another copy's. The track is malformed.
+    pub fn handle_payload(&mut self, key: FeedKey, data: &Bytes) -> Result<Change, MalformedTrack> {
+        let result = self.accept_payload(key, data);
+        self.record(result)
+    }
+
+    fn accept_payload(&mut self, key: FeedKey, data: &Bytes) -> Result<Change, MalformedTrack> {
+        self.refuse_malformed()?;
+        let share = self.payloads == Payloads::Share;
+        let Some(Current { group, slot, offset }) = self.feed_mut(key).and_then(|f| f.current)
+        else {
+            return Ok(Change::None);
+        };
+        let took = self.with_group(group, |group| {
+            let new = group.take_payload(slot, offset, data, share)?;
+            let at = group.subgroup_of(slot);
+            let object = group.object(slot);
+            let logged = object.is_some_and(|object| object.logged);
+            let done = object.is_none_or(|object| {
+                offset.saturating_add(data.len() as u64) >= object.payload_bytes
+            });
+            Ok((new, logged, done, at))
+        });
+        let Some((new, logged, done, at)) = took.transpose()? else {
+            // The group was evicted; the rest of this object has nowhere to go.
+            if let Some(feed) = self.feed_mut(key) {
+                feed.current = None;
+            }
+            return Ok(Change::None);
+        };
+        let mut change = match (new, logged) {
+            (false, _) => Change::None,
+            (true, false) => Change::Stored,
+            (true, true) => Change::Live,
+        };
+        if done {
+            self.end_current(key);
+            if let Some(at) = at {
+                change = change.max(self.settle(group, at));
+            }
+        } else if let Some(feed) = self.feed_mut(key)
+            && let Some(current) = &mut feed.current
+        {
+            current.offset = offset + data.len() as u64;
+        }
+        Ok(change)
+    }
+
+    /// A stream ended with FIN. One that ends inside an object counts as reset.
+    ///
+    /// # Errors
+    /// Its end contradicts what is known.
+    pub fn finish(&mut self, key: FeedKey) -> Result<Change, MalformedTrack> {
+        let inside = self.feed_mut(key).is_some_and(|feed| feed.current.is_some());
+        if inside {
+            return Ok(self.reset(key, ResetCode::Internal));
+        }
+        let Some(feed) = self.take_feed(key) else { return Ok(Change::None) };
+        match feed.kind {
+            FeedKind::Fetch(fetch) => Ok(self.finish_fetch_feed(key.index, fetch)),
+            FeedKind::Subgroup(feed) => {
+                let Some((group, at)) = feed.attached else { return Ok(Change::None) };
+                let judged = self
+                    .with_group(group, |group| {
+                        group.leave(at, key.index);
+                        group.finish_subgroup(at, feed.last, feed.start.end_of_group)
+                    })
+                    .unwrap_or(Ok(()));
+                self.record(judged)?;
+                Ok(self.settle(group, at))
+            }
+        }
+    }
+
+    /// A stream was reset, or is given up. An object that was arriving stays incomplete.
+    pub fn reset(&mut self, key: FeedKey, code: ResetCode) -> Change {
+        let current = self.feed_mut(key).and_then(|feed| feed.current);
+        self.end_current(key);
+        let Some(feed) = self.take_feed(key) else { return Change::None };
+        match feed.kind {
+            FeedKind::Fetch(fetch) => {
+                let mut change = self.reset_fetch_feed(key.index, fetch);
+                if let Some(current) = current
+                    && let Some(Some(at)) =
+                        self.with_group(current.group, |group| group.subgroup_of(current.slot))
+                {
+                    change = change.max(self.settle(current.group, at));
+                }
+                change
+            }
+            FeedKind::Subgroup(feed) => {
+                let Some((group, at)) = feed.attached else { return Change::None };
+                self.with_group(group, |group| {
+                    group.leave(at, key.index);
+                    if let Some(subgroup) = group.subgroups.get_mut(at as usize) {
+                        subgroup.failure = Some(code);
+                    }
+                });
+                // Whoever waited for the rest of an object must ask for it now.
+                self.settle(group, at).max(Change::Stored)
+            }
+        }
+    }
+
+    /// The feed is no longer in the middle of an object.
+    pub(super) fn end_current(&mut self, key: FeedKey) {
+        let Some(current) = self.feed_mut(key).and_then(|feed| feed.current.take()) else { return };
+        self.with_group(current.group, |group| {
+            if let Some(object) = group.object_mut(current.slot) {
+                object.feeders = object.feeders.saturating_sub(1);
+            }
+        });
+    }
+
+    /// An object in a datagram. `head.alias` means nothing here.
+    ///
+    /// # Errors
+    /// It contradicts what is known. It is not stored, and the track is malformed.
+    pub fn handle_datagram(
+        &mut self,
+        source: SourceId,
+        head: &DatagramHead,
+        payload: &Bytes,
+        now: Instant,
+    ) -> Result<Change, MalformedTrack> {
+        let result = self.accept_datagram(source, head, payload, now);
+        self.record(result)
+    }
+
+    fn accept_datagram(
+        &mut self,
+        source: SourceId,
+        head: &DatagramHead,
+        payload: &Bytes,
+        now: Instant,
+    ) -> Result<Change, MalformedTrack> {
+        self.refuse_malformed()?;
+        let arrival = LiveArrival {
+            source,
+            location: head.location,
+            delivery: Delivery::Datagram,
+            priority: head.priority,
+            properties: &head.properties,
+            status: head.status,
+            payload_bytes: payload.len() as u64,
+            end_of_group: head.end_of_group,
+        };
+        if head.status == ObjectStatus::DoesNotExist {
+            self.note_nonexistent(head.location);
+            return Ok(Change::Stored);
+        }
+        let Some(incoming) = self.judge_arrival(&arrival)? else { return Ok(Change::None) };
+        let group = self.ensure_group(head.location.group, now);
+        let verdict = match self.group(group) {
+            Some(group) => group.judge(&incoming)?,
+            None => return Ok(Change::None),
+        };
+        if verdict == Verdict::Absent {
+            return Ok(Change::None);
+        }
+        let share = self.payloads == Payloads::Share;
+        let took = self.with_group(group, |group| {
+            let slot = match verdict {
+                Verdict::Copy(slot) => slot,
+                Verdict::New | Verdict::Absent => group.insert(&incoming, now),
+            };
+            group.take_payload(slot, 0, payload, share)?;
+            group.refine(slot, &incoming);
+            let fresh = group
+                .object_mut(slot)
+                .is_some_and(|object| !std::mem::replace(&mut object.logged, true));
+            Ok((slot, fresh))
+        });
+        let Some((slot, fresh)) = took.transpose()? else { return Ok(Change::None) };
+        self.note_arrival(&arrival, &incoming);
+        if !fresh {
+            return Ok(Change::None);
+        }
+        self.log_datagram(group, slot, head.location.object);
+        Ok(Change::Live)
+    }
+
+    // Steps shared by streams and datagrams.
+
+    fn refuse_malformed(&self) -> Result<(), MalformedTrack> {
+        self.malformed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether the track as a whole allows the arrival; `None` if its group is known not to exist.
+    fn judge_arrival<'a>(
+        &self,
+        arrival: &LiveArrival<'a>,
+    ) -> Result<Option<Incoming<'a>>, MalformedTrack> {
+        let rules = self.rules(arrival.source);
+        if rules.delivery == DeliveryRule::PerTrack {
+            let mixed = match arrival.delivery {
+                Delivery::Datagram => self.seen.0,
+                Delivery::Subgroup(_) | Delivery::Unknown(_) => self.seen.1,
+            };
+            if mixed {
+                let (object, delivery) = (arrival.location, arrival.delivery);
+                return Err(MalformedTrack::MixedDelivery { object, delivery });
+            }
+        }
+        self.judge_object(arrival)
+    }
+
+    /// [`judge_arrival`](Self::judge_arrival) without what only live objects are subject to.
+    pub(super) fn judge_object<'a>(
+        &self,
+        arrival: &LiveArrival<'a>,
+    ) -> Result<Option<Incoming<'a>>, MalformedTrack> {
+        let object = arrival.location;
+        let facts = ObjectFacts::read(arrival.properties, object)?;
+        if let Some(end) = self.end
+            && object >= end
+        {
+            if arrival.status == ObjectStatus::Normal {
+                return Err(MalformedTrack::BeyondTrackEnd { object, end });
+            }
+            if object > end {
+                return Ok(None);
+            }
+        }
+        if arrival.status == ObjectStatus::EndOfTrack {
+            self.judge_track_end(object)?;
+        }
+        if self.group_gaps.contains(object.group.0) {
+            return Err(MalformedTrack::ObjectInGap { object });
+        }
+        if self.absent_groups.contains(object.group.0) && !self.by_id.contains_key(&object.group) {
+            return Ok(None);
+        }
+        self.judge_group_gap(object, facts.group_gap)?;
+        Ok(Some(Incoming {
+            id: object.object,
+            delivery: arrival.delivery,
+            priority: arrival.priority,
+            properties: arrival.properties,
+            facts,
+            status: arrival.status,
+            payload_bytes: arrival.payload_bytes,
+            end_of_group: arrival.end_of_group,
+            default_priority: self.default_priority,
+        }))
+    }
+
+    fn judge_group_gap(&self, object: Location, gap: Option<u64>) -> Result<(), MalformedTrack> {
+        let Some(gap) = gap.filter(|&gap| gap > 0) else { return Ok(()) };
+        let first = GroupId(object.group.0.saturating_sub(gap));
+        for &slot in self.by_id.range(first..object.group).map(|(_, slot)| slot) {
+            let Some(group) = self.groups.get(slot as usize) else { continue };
+            if let Some((received, _)) = group.next_stored(0, u64::MAX) {
+                let received = group.at(received);
+                return Err(MalformedTrack::GapCoversObject { object, received });
+            }
+        }
+        Ok(())
+    }
+
+    /// Facts that a live object brings for the track. Call once it is known to be accepted.
+    fn note_arrival(&mut self, arrival: &LiveArrival<'_>, incoming: &Incoming<'_>) {
+        match arrival.delivery {
+            Delivery::Datagram => self.seen.1 = true,
+            Delivery::Subgroup(_) | Delivery::Unknown(_) => self.seen.0 = true,
+        }
+        // An end-of-track mark may stand in a group that has no objects; it is no object to join.
+        if arrival.status != ObjectStatus::EndOfTrack && self.largest < Some(arrival.location) {
+            self.largest = Some(arrival.location);
+            self.largest_source = Some(arrival.source);
+        }
+        self.note_track_facts(arrival, incoming);
+    }
+
+    /// Facts that any object brings for the track.
+    pub(super) fn note_track_facts(&mut self, arrival: &LiveArrival<'_>, incoming: &Incoming<'_>) {
+        let object = arrival.location;
+        if arrival.status == ObjectStatus::EndOfTrack {
+            self.end = Some(self.end.map_or(object, |known| known.min(object)));
+        }
+        if let Some(gap) = incoming.facts.group_gap
+            && gap > 0
+            && gap <= object.group.0
+        {
+            self.group_gaps.insert(object.group.0 - gap, object.group.0 - 1);
+            self.note_absent_groups(object.group.0 - gap, object.group.0 - 1);
+        }
+    }
+
+    /// An object came that is known not to exist: it is not stored, the stream goes on after it.
+    fn pass_over(&mut self, key: FeedKey, object: ObjectId) -> Change {
+        let index = key.index;
+        let Some(feed) = self.subgroup_feed(key) else { return Change::None };
+        feed.last = Some(object);
+        let Some((group, at)) = feed.attached else { return Change::None };
+        self.with_group(group, |group| group.reach(at, index, object));
+        self.settle(group, at)
+    }
+
+    /// An object is said not to exist.
+    fn accept_absent(
+        &mut self,
+        key: FeedKey,
+        subgroup: SubgroupId,
+        arrival: &LiveArrival<'_>,
+        now: Instant,
+    ) -> Result<Change, MalformedTrack> {
+        let group = self.ensure_group(arrival.location.group, now);
+        self.attach(key, arrival.source, group, subgroup)?;
+        self.note_nonexistent(arrival.location);
+        let last = self.subgroup_feed(key).and_then(|feed| feed.last);
+        let change = self.pass_over(key, arrival.location.object);
+        // Not an object, so it is not the subgroup's last one.
+        if let Some(feed) = self.subgroup_feed(key) {
+            feed.last = last;
+        }
+        Ok(change.max(Change::Stored))
+    }
+
+    fn note_nonexistent(&mut self, location: Location) {
+        if let Some((key, _)) = self.group_by_id(location.group) {
+            self.with_group(key, |group| group.withdraw(location.object));
+        }
+    }
+
+    /// Records that nothing exists in these groups, where none is stored.
+    pub(super) fn note_absent_groups(&mut self, first: u64, last: u64) {
+        let before = self.absent_groups.len();
+        let stored: Vec<GroupKey> = self
+            .by_id
+            .range(GroupId(first)..=GroupId(last))
+            .filter_map(|(&id, _)| self.group_by_id(id))
+            .map(|(key, _)| key)
+            .collect();
+        self.absent_groups.insert(first, last);
+        for key in stored {
+            if let Some(id) = self.with_group(key, |group| {
+                group.note_absent(0, u64::MAX);
+                group.id.0
+            }) {
+                self.absent_groups.remove(id, id);
+            }
+        }
+        while self.absent_groups.len() > self.limits.absent_ranges_max {
+            let Some((start, end)) = self.absent_groups.lowest() else { break };
+            self.absent_groups.remove(start, end);
+            self.group_gaps.remove(start, end);
+        }
+        self.recost_groups(before);
+    }
+
+    pub(super) fn forget_absent_groups(&mut self, first: u64, last: u64) {
+        let before = self.absent_groups.len();
+        self.absent_groups.remove(first, last);
+        self.recost_groups(before);
+        let stored: Vec<GroupKey> = self
+            .by_id
+            .range(GroupId(first)..=GroupId(last))
+            .filter_map(|(&id, _)| self.group_by_id(id))
+            .map(|(key, _)| key)
+            .collect();
+        for key in stored {
+            self.with_group(key, |group| group.forget_absent(0, u64::MAX));
+        }
+    }
+
+    fn recost_groups(&mut self, before: usize) {
+        self.used_bytes += self.absent_groups.len() * cost::RANGE_BYTES;
+        self.used_bytes -= before * cost::RANGE_BYTES;
+    }
+
+    /// Brings a subgroup's logs up to date and announces new ones.
+    pub(super) fn settle(&mut self, key: GroupKey, at: u32) -> Change {
+        let pending_max = self.limits.pending_objects_max;
+        let mut settled = Settled::default();
+        self.with_group(key, |group| group.settle(at, pending_max, &mut settled));
+        for log in settled.opened {
+            self.announce(key, log);
+        }
+        if settled.live { Change::Live } else { Change::None }
+    }
+}
+
+/// An object as a source brought it.
+#[derive(Debug)]
+pub(super) struct LiveArrival<'a> {
+    pub(super) source: SourceId,
+    pub(super) location: Location,
+    pub(super) delivery: Delivery,
+    pub(super) priority: Option<Priority>,
+    pub(super) properties: &'a Properties,
+    pub(super) status: ObjectStatus,
+    pub(super) payload_bytes: u64,
+    pub(super) end_of_group: bool,
+}

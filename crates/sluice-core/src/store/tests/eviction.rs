@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use sluice_proto::model::{GroupId, Location};
+
+use super::Scene;
+use super::scene::{datagram, span, subgroup};
+use crate::store::*;
+
+fn group(scene: &mut Scene, source: SourceId, group: u64, payload: &str) {
+    let stream = scene.open(source, subgroup(group, 0));
+    scene.put(stream, 0, payload);
+    scene.finish(stream);
+    scene.later(Duration::from_secs(1));
+}
+
+fn groups(store: &TrackStore) -> Vec<u64> {
+    store.group_summaries().map(|group| group.id.0).collect()
+}
+
+#[test]
+fn a_viewer_inside_an_evicted_group_learns_it() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    group(&mut scene, camera, 1, "0123456789");
+    let mut viewer = scene.cursor(1);
+    viewer.next(&mut scene.store, 4);
+    viewer.next(&mut scene.store, 4);
+    scene.store.evict(GroupId(1));
+    assert_eq!(scene.read(&mut viewer), "GONE");
+    group(&mut scene, camera, 1, "0123456789");
+    assert_eq!(scene.read(&mut viewer), "GONE", "the group that came back is another one");
+}
+
+#[test]
+fn evicting_everything_gives_all_memory_back() {
+    let mut scene = Scene::new();
+    let empty = scene.store.used_bytes();
+    let camera = scene.source();
+    group(&mut scene, camera, 1, &"x".repeat(100_000));
+    scene.datagram(camera, &datagram(2, 0), "d");
+    let fill = scene.fetch(camera, span((3, 2), (9, None)));
+    scene.fetched(fill, 4, 1, "f");
+    scene.reset(fill);
+    assert!(scene.store.used_bytes() > empty + 100_000);
+    scene.store.evict_all();
+    assert_eq!(scene.store.used_bytes(), empty);
+    let mut viewer = DatagramCursor::default();
+    assert_eq!(scene.datagrams(&mut viewer), "");
+}
+
+#[test]
+fn a_stream_whose_group_was_evicted_goes_on_in_a_new_log() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let mut news = scene.store.arrivals_end();
+    let stream = scene.open(camera, subgroup(1, 0));
+    scene.put(stream, 0, "a");
+    scene.begin(stream, 1, 4);
+    scene.bytes(stream, "bb");
+    scene.store.evict(GroupId(1));
+    scene.bytes(stream, "bb");
+    scene.put(stream, 2, "c");
+    scene.finish(stream);
+    assert_eq!(scene.logs(1), ["2:c FIN"]);
+    assert!(scene.store.next_log(&mut news).is_some());
+    assert!(scene.store.next_log(&mut news).is_none(), "the first log is gone");
+    assert_eq!(scene.store.largest(), Some(Location::new(1, 2)));
+}
+
+#[test]
+fn memory_is_taken_first_from_old_groups_of_tracks_over_their_share() {
+    let (mut big, mut small) = (Scene::new(), Scene::new());
+    let (one, two) = (big.source(), small.source());
+    group(&mut small, two, 1, "old");
+    group(&mut small, two, 2, "newer");
+    big.now = small.now;
+    for id in 1..=4 {
+        group(&mut big, one, id, &"x".repeat(40_000));
+    }
+    let stores = |big: &mut Scene, small: &mut Scene, wanted| {
+        reclaim(
+            [(1, &mut big.store, Demand::Subscribed), (2, &mut small.store, Demand::Subscribed)],
+            wanted,
+            50_000,
+        )
+    };
+    let done = stores(&mut big, &mut small, 60_000);
+    assert_eq!((done.groups, done.cut.len()), (2, 0));
+    assert_eq!(groups(&big.store), [3, 4]);
+    assert_eq!(groups(&small.store), [1, 2]);
+    let done = stores(&mut big, &mut small, 51_200);
+    assert_eq!(groups(&big.store), [4]);
+    assert_eq!(groups(&small.store), [2], "then the oldest anywhere");
+    assert!(done.cut.is_empty());
+    let done = stores(&mut big, &mut small, 1);
+    assert_eq!(done.cut, [1], "then the largest subscribed track is cut");
+    assert_eq!(groups(&small.store), [2]);
+}
+
+#[test]
+fn the_newest_group_of_a_track_nobody_watches_goes_before_a_watched_one() {
+    let (mut idle, mut watched) = (Scene::new(), Scene::new());
+    let (one, two) = (idle.source(), watched.source());
+    group(&mut watched, two, 1, "catalog, an hour old");
+    idle.now = watched.now;
+    group(&mut idle, one, 9, "fresh");
+    let done = reclaim(
+        [(1, &mut idle.store, Demand::Idle), (2, &mut watched.store, Demand::Subscribed)],
+        1,
+        0,
+    );
+    assert!(done.cut.is_empty());
+    assert_eq!((groups(&idle.store).len(), groups(&watched.store).len()), (0, 1));
+}
+
+#[test]
+fn groups_past_the_cache_duration_go_but_the_newest_stays() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    scene.store.set_cache_duration(Some(Duration::from_secs(10)));
+    for id in 1..=3 {
+        group(&mut scene, camera, id, "x");
+    }
+    assert_eq!(scene.store.expire(scene.now), Some(scene.now + Duration::from_secs(7)));
+    scene.later(Duration::from_secs(7));
+    scene.store.expire(scene.now);
+    assert_eq!(groups(&scene.store), [2, 3]);
+    scene.later(Duration::from_secs(60));
+    assert_eq!(scene.store.expire(scene.now), None);
+    assert_eq!(groups(&scene.store), [3]);
+}
+
+#[test]
+fn a_small_object_does_not_occupy_a_large_page() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let before = scene.store.used_bytes();
+    group(&mut scene, camera, 1, "a frame of sound");
+    assert!(scene.store.used_bytes() - before < 3_000);
+    let before = scene.store.used_bytes();
+    group(&mut scene, camera, 2, &"x".repeat(1_000_000));
+    let used = scene.store.used_bytes() - before;
+    assert!((1_000_000..1_050_000).contains(&used), "{used}");
+}
+
+#[test]
+fn shared_payload_is_not_counted_again() {
+    let mut scene = Scene::new();
+    scene.store = TrackStore::new(StoreLimits::default(), Payloads::Share);
+    let home = scene.source();
+    let before = scene.store.used_bytes();
+    group(&mut scene, home, 1, &"x".repeat(1_000_000));
+    assert!(scene.store.used_bytes() - before < 3_000);
+    assert_eq!(scene.logs(1)[0].len(), 1_000_000 + "0: FIN".len());
+}

@@ -1,0 +1,10 @@
+//! What the store promises, one claim a test. The scenes are told in [`Scene`].
+
+mod eviction;
+mod fetching;
+mod live;
+mod malformed;
+mod scene;
+mod sources;
+
+use scene::Scene;
