@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use bytes::{Bytes, BytesMut};
 
+use super::data::DataPlane;
 use super::varint::Integers;
 use super::{Context, Inexpressible, Message, Violation, draft14, draft16, draft18, draft20};
 use crate::model::PropertyEncoding;
@@ -133,6 +134,9 @@ pub struct Dialect {
     pub integers: Integers,
     /// Encoding of track properties, and of the properties of objects.
     pub properties: PropertyEncoding,
+
+    /// The data plane.
+    pub data: DataPlane,
 
     /// How the session begins.
     pub setup: SetupExchange,

@@ -1,5 +1,6 @@
 //! Draft 14. One control stream, versions in band, settings as fields of messages.
 
+use super::data::{DataPlane, FetchForm, FetchLayout, IdForm, StatusWithoutId};
 use super::dialect::{Dialect, Draft, FinMeaning, InterestForm, RequestTransport, SetupExchange};
 use super::varint::Integers;
 use crate::model::PropertyEncoding;
@@ -10,6 +11,21 @@ pub(super) const DIALECT: Dialect = Dialect {
     version: Some(0xff00_000e),
     integers: Integers::Quic,
     properties: PropertyEncoding::Absolute,
+    data: DataPlane {
+        control_stream: None,
+        padding: false,
+        inherited_priority: false,
+        first_object: false,
+        absence_status: true,
+        end_properties: true,
+        status_without_id: StatusWithoutId::Refused,
+        fetch: FetchLayout {
+            form: FetchForm::AllFields,
+            ids: IdForm::Absolute,
+            status: true,
+            marks: None,
+        },
+    },
     setup: SetupExchange::VersionsInBand,
     requests: RequestTransport::ControlStream,
     namespaces_on_own_stream: false,

@@ -1,6 +1,7 @@
 //! Draft 18. Each request has its own stream, integers and parameters are of MOQT's own form, and
 //! interest in namespaces and in tracks are requests of their own.
 
+use super::data::{DataPlane, FetchLayout, IdForm};
 use super::dialect::{Dialect, Draft, InterestForm, RequestTransport, SetupExchange};
 use super::draft16;
 use super::varint::Integers;
@@ -11,6 +12,13 @@ pub(super) const DIALECT: Dialect = Dialect {
     token: "moqt-18",
     integers: Integers::Moq,
     properties: PropertyEncoding::DeltaVi64,
+    data: DataPlane {
+        control_stream: Some(0x2F00),
+        padding: true,
+        first_object: true,
+        fetch: FetchLayout { ids: IdForm::Delta, ..draft16::DIALECT.data.fetch },
+        ..draft16::DIALECT.data
+    },
     setup: SetupExchange::Both,
     requests: RequestTransport::OwnStream,
     interests: InterestForm::Separate,

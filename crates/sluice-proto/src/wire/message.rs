@@ -230,6 +230,9 @@ impl Context {
 /// What a draft has no bytes for. The session emulates it or refuses the command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Inexpressible {
+    /// Something of the data plane.
+    #[error(transparent)]
+    Data(super::data::DataInexpressible),
     /// The draft has no such message.
     #[error("the draft has no {0:?}")]
     Message(MessageKind),

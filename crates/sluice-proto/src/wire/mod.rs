@@ -12,6 +12,7 @@
 //! [`Draft`] is named here, by negotiation and by the operator's list of drafts. Everyone else asks a
 //! [`Dialect`] what it can do.
 
+pub mod data;
 mod dialect;
 mod draft14;
 mod draft16;

@@ -1,6 +1,7 @@
 //! What a peer can do wrong: one variant per rule, never a text.
 
 use super::MessageKind;
+use super::data::DataViolation;
 use crate::model::{PropertyError, RequestCode, SessionCode};
 
 /// How far the damage of a violation goes.
@@ -58,6 +59,9 @@ pub enum Violation {
         /// What is wrong.
         error: PropertyError,
     },
+    /// A rule of the data plane.
+    #[error(transparent)]
+    Data(DataViolation),
 }
 
 impl Violation {
@@ -68,6 +72,7 @@ impl Violation {
             | Violation::MisplacedMessage { .. }
             | Violation::Truncated { .. }
             | Violation::Properties { .. } => Reach::Session,
+            Violation::Data(violation) => violation.reach(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Violation {
             | Violation::MisplacedMessage { .. }
             | Violation::Truncated { .. } => "MOQT-18 §10",
             Violation::Properties { .. } => "MOQT-18 §1.4.3",
+            Violation::Data(violation) => violation.section(),
         }
     }
 

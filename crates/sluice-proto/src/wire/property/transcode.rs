@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{VALUE_BYTES_MAX, write_pair};
-use crate::model::property::kind::IMMUTABLE;
+use crate::model::property::kind::{IMMUTABLE, MANDATORY};
 use crate::model::{Properties, PropertyEncoding, PropertyValue};
 
 type Pair = (u64, PropertyValue);
@@ -16,16 +16,19 @@ impl Properties {
     /// Otherwise every pair is written anew, sorted where the encoding wants it. Immutable
     /// properties are a block of the origin's encoding, so their content is written anew as well;
     /// content that cannot be parsed could mean nothing to the receiver and is left out. So is
-    /// what the encoding cannot say: integers and types beyond its range.
+    /// what the encoding cannot say: integers and types beyond its range. So are ordinary types
+    /// that lie in the range of mandatory track properties of newer drafts, which would make
+    /// their receivers refuse the track.
     pub fn to_encoding(&self, encoding: PropertyEncoding) -> Properties {
         if self.encoding() == encoding {
             return self.clone();
         }
-        let pairs = self.entries().filter_map(|(kind, value)| {
+        let keep = |kind| encoding != PropertyEncoding::DeltaVi64 || !MANDATORY.contains(&kind);
+        let pairs = self.entries().filter(|&(kind, _)| keep(kind)).filter_map(|(kind, value)| {
             let value = match value {
-                PropertyValue::Bytes(inner) if kind == IMMUTABLE => {
-                    PropertyValue::Bytes(transcode_immutable(self.encoding(), encoding, inner)?)
-                }
+                PropertyValue::Bytes(inner) if kind == IMMUTABLE => PropertyValue::Bytes(
+                    transcode_immutable(self.encoding(), encoding, inner, keep)?,
+                ),
                 other => other,
             };
             Some((kind, value))
@@ -66,12 +69,14 @@ fn transcode_immutable(
     from: PropertyEncoding,
     to: PropertyEncoding,
     inner: Bytes,
+    keep: impl Fn(u64) -> bool,
 ) -> Option<Bytes> {
     let inner = Properties::parse(from, inner).ok()?;
     if inner.entries().any(|(kind, _)| kind == IMMUTABLE) {
         return None;
     }
-    let inner = Properties::from_entries_lossy(to, inner.entries().collect());
+    let kept = inner.entries().filter(|&(kind, _)| keep(kind)).collect();
+    let inner = Properties::from_entries_lossy(to, kept);
     (inner.raw().len() as u64 <= VALUE_BYTES_MAX).then(|| inner.raw().clone())
 }
 
@@ -99,7 +104,7 @@ fn same_pairs(a: &Properties, b: &Properties, counts: impl Fn(u64) -> bool + Cop
 
 /// Immutable properties in one encoding, to compare them; as they are if they have no other form.
 fn plain(encoding: PropertyEncoding, inner: &Bytes) -> Cow<'static, PropertyValue> {
-    let inner = transcode_immutable(encoding, PropertyEncoding::DeltaVi64, inner.clone())
+    let inner = transcode_immutable(encoding, PropertyEncoding::DeltaVi64, inner.clone(), |_| true)
         .unwrap_or_else(|| inner.clone());
     Cow::Owned(PropertyValue::Bytes(inner))
 }
