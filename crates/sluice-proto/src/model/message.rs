@@ -232,6 +232,41 @@ pub struct SubscribeNamespace {
     pub tokens: Vec<Token>,
 }
 
+impl SubscribeNamespace {
+    /// An interest in everything under `prefix`, with all settings at their defaults.
+    pub fn new(prefix: TrackNamespace, interest: Interest) -> Self {
+        Self {
+            prefix,
+            interest,
+            forward: None,
+            order: None,
+            filter: None,
+            priority: None,
+            object_timeout: None,
+            subgroup_timeout: None,
+            fill: None,
+            range_filters: RangeFilters::new(),
+            include_properties: None,
+            tokens: Vec::new(),
+        }
+    }
+}
+
+impl Fetch {
+    /// A fetch with all settings at their defaults.
+    pub fn new(range: FetchRange) -> Self {
+        Self {
+            range,
+            priority: None,
+            order: None,
+            fill_timeout: None,
+            range_filters: RangeFilters::new(),
+            include_properties: None,
+            tokens: Vec::new(),
+        }
+    }
+}
+
 /// Where a joining fetch starts; it ends where its subscription began.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum JoiningStart {

@@ -3,12 +3,22 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bytes::{Bytes, BytesMut};
-
+use super::codes::{Codes, RequestCodes};
 use super::data::DataPlane;
+use super::frame::MessageRow;
+use super::layout::fetch::FetchRequestLayout;
+use super::layout::filter::FilterLayout;
+use super::layout::fixed::Fixed;
+use super::layout::goaway::GoawayLayout;
+use super::layout::name::NameRules;
+use super::layout::namespace::NamespaceRefForm;
+use super::layout::parameter::{Carrier, ParameterForm, Row};
+use super::layout::response::{ErrorLayout, ResponseForm};
+use super::layout::setup::SetupOption;
+use super::layout::track_properties::TrackPropertyForm;
 use super::varint::Integers;
-use super::{Context, Inexpressible, Message, Violation, draft14, draft16, draft18, draft20};
-use crate::model::PropertyEncoding;
+use super::{draft14, draft16, draft18, draft20};
+use crate::model::{DoneCode, PropertyEncoding, ResetCode, SessionCode};
 
 /// A draft that Sluice speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -135,9 +145,6 @@ pub struct Dialect {
     /// Encoding of track properties, and of the properties of objects.
     pub properties: PropertyEncoding,
 
-    /// The data plane.
-    pub data: DataPlane,
-
     /// How the session begins.
     pub setup: SetupExchange,
     /// Where requests travel.
@@ -179,6 +186,34 @@ pub struct Dialect {
     pub goaway_request: bool,
     /// What FIN of a requester means.
     pub fin: FinMeaning,
+
+    /// The data plane.
+    pub data: DataPlane,
+
+    /// In parts, of which drafts share some.
+    pub(crate) messages: &'static [&'static [MessageRow]],
+    pub(crate) parameter_form: ParameterForm,
+    pub(crate) parameters: &'static [Row],
+    pub(crate) fixed: &'static [(Carrier, &'static [Fixed])],
+    pub(crate) setup_options: &'static [(u64, SetupOption)],
+    pub(crate) names: NameRules,
+    pub(crate) filter: FilterLayout,
+    pub(crate) fetch: FetchRequestLayout,
+    pub(crate) goaway: GoawayLayout,
+    pub(crate) responses: ResponseForm,
+    pub(crate) errors: ErrorLayout,
+    pub(crate) track_property_form: TrackPropertyForm,
+    /// Track properties that mean nothing yet and are not sent.
+    pub(crate) track_properties_unknown: &'static [u64],
+    pub(crate) publish_namespace_ref: NamespaceRefForm,
+    pub(crate) unsubscribe_namespace_ref: NamespaceRefForm,
+    /// What says in PUBLISH_DONE that streams were not counted.
+    pub(crate) stream_count_unknown: u64,
+    /// Session codes besides those that every draft has.
+    pub(crate) session_codes: Codes<SessionCode>,
+    pub(crate) request_codes: RequestCodes,
+    pub(crate) done_codes: Codes<DoneCode>,
+    pub(crate) reset_codes: Codes<ResetCode>,
 }
 
 impl Dialect {
@@ -187,29 +222,9 @@ impl Dialect {
         self.draft
     }
 
-    /// Appends one message with its frame.
-    pub fn encode(
-        &self,
-        _message: &Message,
-        _context: &Context,
-        _out: &mut BytesMut,
-    ) -> Result<(), Inexpressible> {
-        Err(Inexpressible::UpdateAnswer)
-    }
-
-    /// Reads the body of a message of type `kind`.
-    pub fn decode(
-        &self,
-        kind: u64,
-        _body: Bytes,
-        _context: &Context,
-    ) -> Result<Message, Violation> {
-        Err(Violation::UnknownMessage { code: kind })
-    }
-
-    /// Takes one message off the start of `buf`: its type and body. `None` if it is not complete;
-    /// at most 65,535 bytes and a header are ever waited for.
-    pub fn split_frame(&self, _buf: &mut BytesMut) -> Result<Option<(u64, Bytes)>, Violation> {
-        Ok(None)
+    /// The settings that the draft has as fields of a message.
+    pub(crate) fn fixed_in(&self, carrier: Carrier) -> &'static [Fixed] {
+        let of = self.fixed.iter().find(|(of, _)| *of == carrier);
+        of.map_or(&[], |(_, fields)| fields)
     }
 }

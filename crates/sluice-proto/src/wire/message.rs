@@ -281,6 +281,12 @@ pub enum Inexpressible {
     /// Range filters.
     #[error("the draft has no range filters")]
     RangeFilters,
+    /// The draft's update repeats filter, forward state and priority, and one is missing.
+    #[error("the draft's update repeats filter, forward state and priority")]
+    IncompleteUpdate,
+    /// The draft keeps a subscription open past the end of its filter.
+    #[error("the draft does not end a subscription with its filter")]
+    FilterEnd,
     /// A change that the draft's update cannot make.
     #[error("the draft's update cannot change this")]
     Update,

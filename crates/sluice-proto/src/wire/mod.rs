@@ -12,12 +12,15 @@
 //! [`Draft`] is named here, by negotiation and by the operator's list of drafts. Everyone else asks a
 //! [`Dialect`] what it can do.
 
+mod codes;
 pub mod data;
 mod dialect;
 mod draft14;
 mod draft16;
 mod draft18;
 mod draft20;
+mod frame;
+mod layout;
 mod message;
 pub mod property;
 pub mod varint;
@@ -29,4 +32,4 @@ pub use dialect::{
 pub use message::{
     About, Context, Inexpressible, Message, MessageKind, MessageStream, NamespaceRef,
 };
-pub use violation::{Field, Reach, Violation};
+pub use violation::{Field, RangeFilterFault, Reach, Violation};
