@@ -22,6 +22,11 @@ pub(super) mod cost {
     pub(in crate::store) const EXTENT_BYTES: usize = 64;
     /// A range of what is known not to exist.
     pub(in crate::store) const RANGE_BYTES: usize = 48;
+
+    /// What went live of an evicted group.
+    pub(in crate::store) fn evicted(sent: &crate::store::RangeSet) -> usize {
+        96 + sent.len() * RANGE_BYTES
+    }
 }
 
 /// Whether anybody waits for new objects of a track.

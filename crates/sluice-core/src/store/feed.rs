@@ -108,6 +108,17 @@ pub(super) struct Feed {
     pub(super) current: Option<Current>,
 }
 
+impl Feed {
+    /// How many gaps are remembered of it.
+    #[cfg(any(test, feature = "model"))]
+    pub(super) fn gaps_len(&self) -> usize {
+        match &self.kind {
+            FeedKind::Subgroup(_) => 0,
+            FeedKind::Fetch(fetch) => fetch.gaps_len(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum FeedKind {
     Subgroup(SubgroupFeed),
@@ -157,6 +168,9 @@ impl TrackStore {
             change = change.max(self.reset(key, code));
         }
         self.sources.try_remove(source.0 as usize);
+        if self.largest_source == Some(source) {
+            self.largest_source = None;
+        }
         change
     }
 
@@ -528,9 +542,10 @@ impl TrackStore {
             };
             group.take_payload(slot, 0, payload, share)?;
             group.refine(slot, &incoming);
+            let sent = group.was_sent(incoming.id);
             let fresh = group
                 .object_mut(slot)
-                .is_some_and(|object| !std::mem::replace(&mut object.logged, true));
+                .is_some_and(|object| !sent && !std::mem::replace(&mut object.logged, true));
             Ok((slot, fresh))
         });
         let Some((slot, fresh)) = took.transpose()? else { return Ok(Change::None) };

@@ -89,6 +89,12 @@ enum Gap {
 }
 
 impl FetchFeed {
+    /// How many gaps are remembered.
+    #[cfg(any(test, feature = "model"))]
+    pub(super) fn gaps_len(&self) -> usize {
+        self.gaps.len()
+    }
+
     /// The objects of `group` that the stream can still bring.
     fn remaining(&self, group: GroupId) -> Option<(u64, u64)> {
         let (first, last) = self.span.objects(group)?;

@@ -73,6 +73,8 @@ pub(super) struct Group {
     frame_pages: Pages,
     pub(super) first_arrival: Instant,
     pub(super) last_arrival: Instant,
+    /// Objects that went live before an earlier eviction of this group. They never do so again.
+    sent: RangeSet,
     /// Streams that are bringing objects of this group.
     pub(super) feeds: u32,
     /// What the group costs. See [`cost`].
@@ -80,7 +82,9 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(id: GroupId, epoch: u64, now: Instant) -> Group {
+    /// A group without objects, of which `sent` went live before it was evicted.
+    pub(super) fn new(id: GroupId, epoch: u64, sent: RangeSet, now: Instant) -> Group {
+        let used_bytes = cost::GROUP_BYTES + sent.len() * cost::RANGE_BYTES;
         Group {
             id,
             epoch,
@@ -98,8 +102,9 @@ impl Group {
             frame_pages: Pages::default(),
             first_arrival: now,
             last_arrival: now,
+            sent,
             feeds: 0,
-            used_bytes: cost::GROUP_BYTES,
+            used_bytes,
         }
     }
 
@@ -132,6 +137,24 @@ impl Group {
             .map(|(&object, &slot)| (object, slot))
     }
 
+    /// The slots in use.
+    #[cfg(any(test, feature = "model"))]
+    pub(super) fn slots(&self) -> std::ops::Range<Slot> {
+        self.first_slot..self.first_slot + self.objects.len() as u64
+    }
+
+    /// How many ranges are remembered.
+    #[cfg(any(test, feature = "model"))]
+    pub(super) fn ranges_len(&self) -> usize {
+        self.absent.len() + self.gaps.len() + self.sent.len()
+    }
+
+    /// What the pages of payloads and of everything else cost.
+    #[cfg(any(test, feature = "model"))]
+    pub(super) fn pages_cost(&self) -> (usize, usize) {
+        (self.pages.cost_bytes(), self.frame_pages.cost_bytes())
+    }
+
     /// How many objects are stored.
     pub(super) fn objects_len(&self) -> usize {
         self.objects.len()
@@ -157,6 +180,20 @@ impl Group {
             arrived: object.arrived,
             end_of_group: object.end_of_group,
         })
+    }
+
+    /// Whether the object went live before this group was evicted and came back.
+    pub(super) fn was_sent(&self, id: ObjectId) -> bool {
+        self.sent.contains(id.0)
+    }
+
+    /// What has gone live, in at most `ranges_max` ranges; rather too much than too little.
+    pub(super) fn sent(mut self, ranges_max: usize) -> RangeSet {
+        for object in self.objects.iter().filter(|object| object.logged && object.is_complete()) {
+            self.sent.insert(object.id.0, object.id.0);
+        }
+        self.sent.coarsen(ranges_max);
+        self.sent
     }
 
     // Subgroups.
@@ -537,7 +574,7 @@ impl Group {
             return;
         }
         while !data.is_empty() {
-            if self.pages.must_seal(slot) {
+            if self.pages.must_seal(slot, data.len(), whole) {
                 self.seal();
             }
             let (written, cost) = self.pages.write(slot, &data, expected, whole);

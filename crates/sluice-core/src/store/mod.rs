@@ -23,6 +23,9 @@ mod feed;
 mod fetch;
 mod group;
 mod malformed;
+#[cfg(any(test, feature = "model"))]
+#[doc(hidden)]
+pub mod model_check;
 mod object;
 mod page;
 mod ranges;
@@ -64,6 +67,11 @@ pub struct StoreLimits {
     pub frames_per_object_max: usize,
     /// Gaps remembered from one fetch stream; what further ones tell is forgotten.
     pub fetch_gaps_max: usize,
+    /// Evicted groups of which it is remembered what went live, so that a slower source that
+    /// brings them again does not send it twice. Older ones never go live again.
+    pub evicted_groups_max: usize,
+    /// Ranges of object ids remembered of one evicted group; with more, gaps count as sent.
+    pub evicted_ranges_max: usize,
     /// Ranges of absent groups remembered; the lowest are forgotten first.
     pub absent_ranges_max: usize,
 }
@@ -74,6 +82,8 @@ impl Default for StoreLimits {
             pending_objects_max: 32,
             frames_per_object_max: 6,
             fetch_gaps_max: 1024,
+            evicted_groups_max: 32,
+            evicted_ranges_max: 16,
             absent_ranges_max: 1024,
         }
     }
@@ -131,6 +141,10 @@ pub struct TrackStore {
     /// Datagrams in the order they arrived.
     datagrams: VecDeque<DatagramEntry>,
     datagrams_next: u64,
+    /// What of evicted groups went live.
+    evicted: BTreeMap<GroupId, RangeSet>,
+    /// Groups below never go live again.
+    live_from: GroupId,
     largest: Option<Location>,
     largest_source: Option<SourceId>,
     end: Option<Location>,
@@ -163,6 +177,8 @@ impl TrackStore {
             arrivals_next: 0,
             datagrams: VecDeque::new(),
             datagrams_next: 0,
+            evicted: BTreeMap::new(),
+            live_from: GroupId(0),
             largest: None,
             largest_source: None,
             end: None,
@@ -273,10 +289,21 @@ impl TrackStore {
     /// Streams that are bringing it go on: what they bring from now on begins the group anew.
     pub fn evict(&mut self, group: GroupId) -> usize {
         let Some(slot) = self.by_id.remove(&group) else { return 0 };
-        let Some(group) = self.groups.try_remove(slot as usize) else { return 0 };
-        self.used_bytes -= group.used_bytes;
+        let Some(evicted) = self.groups.try_remove(slot as usize) else { return 0 };
+        let freed = evicted.used_bytes;
+        self.used_bytes -= freed;
+        let sent = evicted.sent(self.limits.evicted_ranges_max);
+        if sent.len() > 0 {
+            self.used_bytes += cost::evicted(&sent);
+            self.evicted.insert(group, sent);
+        }
+        while self.evicted.len() > self.limits.evicted_groups_max {
+            let Some((group, sent)) = self.evicted.pop_first() else { break };
+            self.used_bytes -= cost::evicted(&sent);
+            self.live_from = self.live_from.max(GroupId(group.0.saturating_add(1)));
+        }
         self.prune_arrivals();
-        group.used_bytes
+        freed
     }
 
     /// Forgets all groups. What is known of the track stays.
@@ -330,7 +357,13 @@ impl TrackStore {
             return key;
         }
         self.epochs += 1;
-        let group = Group::new(id, self.epochs, now);
+        let mut sent = self.evicted.remove(&id).unwrap_or_default();
+        self.used_bytes -= if sent.len() > 0 { cost::evicted(&sent) } else { 0 };
+        if id < self.live_from {
+            sent = RangeSet::default();
+            sent.insert(0, u64::MAX);
+        }
+        let group = Group::new(id, self.epochs, sent, now);
         self.used_bytes += group.used_bytes;
         let slot = self.groups.insert(group) as u32;
         self.by_id.insert(id, slot);

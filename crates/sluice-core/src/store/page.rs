@@ -24,6 +24,8 @@ pub(super) struct Pages {
     owner: Option<u64>,
     /// Bytes written so far; later pages are never much larger than what is there already.
     written_bytes: usize,
+    /// What all pages cost.
+    cost_bytes: usize,
 }
 
 /// A frozen part of a page.
@@ -36,10 +38,11 @@ pub(super) struct Run {
 }
 
 impl Pages {
-    /// Whether the next bytes of `owner` need [`seal`](Self::seal) first: the unfrozen part is
-    /// another's, or the page is full.
-    pub(super) fn must_seal(&self, owner: u64) -> bool {
-        !self.open.is_empty() && (self.room == 0 || self.owner != Some(owner))
+    /// Whether the next `data_bytes` of `owner` need [`seal`](Self::seal) first: the unfrozen part
+    /// is another's, or a new page has to begin.
+    pub(super) fn must_seal(&self, owner: u64, data_bytes: usize, whole: bool) -> bool {
+        let turns = self.room == 0 || whole && self.room < data_bytes;
+        !self.open.is_empty() && (turns || self.owner != Some(owner))
     }
 
     /// Writes what fits of `data` for `owner` and returns how much that is. `expected_bytes` is
@@ -52,13 +55,14 @@ impl Pages {
         expected_bytes: u64,
         whole: bool,
     ) -> (usize, usize) {
-        debug_assert!(!self.must_seal(owner));
+        debug_assert!(!self.must_seal(owner, data.len(), whole));
         let mut cost = 0;
         if self.room == 0 || whole && self.room < data.len() {
             let size = self.next_page_bytes(data.len(), expected_bytes, whole);
             self.open = BytesMut::with_capacity(size);
             self.room = size;
             cost = size + PAGE_OVERHEAD_BYTES;
+            self.cost_bytes += cost;
         }
         let fits = data.len().min(self.room);
         self.open.extend_from_slice(&data[..fits]);
@@ -80,6 +84,12 @@ impl Pages {
     /// The unfrozen bytes, if they are `owner`'s.
     pub(super) fn unsealed(&self, owner: u64) -> &[u8] {
         if self.owner == Some(owner) { &self.open } else { &[] }
+    }
+
+    /// What all pages cost.
+    #[cfg(any(test, feature = "model"))]
+    pub(super) fn cost_bytes(&self) -> usize {
+        self.cost_bytes
     }
 
     /// What `bytes` bytes of a page allocated now would be sized. An announced length alone never

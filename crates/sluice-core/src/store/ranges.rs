@@ -81,6 +81,15 @@ impl RangeSet {
         self.ranges.first_key_value().map(|(&start, &end)| (start, end))
     }
 
+    /// Fills gaps, the lowest first, until there are at most `ranges_max` ranges.
+    pub(crate) fn coarsen(&mut self, ranges_max: usize) {
+        while self.ranges.len() > ranges_max.max(1) {
+            let Some((start, _)) = self.ranges.pop_first() else { break };
+            let Some((_, end)) = self.ranges.pop_first() else { break };
+            self.ranges.insert(start, end);
+        }
+    }
+
     /// How many ranges there are.
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()

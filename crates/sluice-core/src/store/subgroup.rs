@@ -149,7 +149,7 @@ impl Group {
     /// The object in `slot` came on a live stream: it goes to a log unless one has passed it.
     pub(super) fn make_live(&mut self, at: u32, slot: Slot) {
         let Some(object) = self.object(slot) else { return };
-        let (id, logged) = (object.id, object.logged);
+        let (id, logged) = (object.id, object.logged || self.was_sent(object.id));
         let Some(subgroup) = self.subgroups.get_mut(at as usize) else { return };
         if !logged && subgroup.logged.is_none_or(|last| id > last) {
             subgroup.pending.insert(id, slot);

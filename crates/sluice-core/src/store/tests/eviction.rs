@@ -43,7 +43,8 @@ fn evicting_everything_gives_all_memory_back() {
     scene.reset(fill);
     assert!(scene.store.used_bytes() > empty + 100_000);
     scene.store.evict_all();
-    assert_eq!(scene.store.used_bytes(), empty);
+    let left = scene.store.used_bytes() - empty;
+    assert!(left < 500, "all but what went live of two groups: {left}");
     let mut viewer = DatagramCursor::default();
     assert_eq!(scene.datagrams(&mut viewer), "");
 }
@@ -65,6 +66,27 @@ fn a_stream_whose_group_was_evicted_goes_on_in_a_new_log() {
     assert!(scene.store.next_log(&mut news).is_some());
     assert!(scene.store.next_log(&mut news).is_none(), "the first log is gone");
     assert_eq!(scene.store.largest(), Some(Location::new(1, 2)));
+}
+
+#[test]
+fn a_slower_source_sends_nothing_twice_after_an_eviction() {
+    let mut scene = Scene::new();
+    let (one, two) = (scene.source(), scene.source());
+    let fast = scene.open(one, subgroup(1, 0));
+    scene.put(fast, 0, "a");
+    scene.put(fast, 1, "b");
+    scene.datagram(one, &datagram(1, 9), "d");
+    let mut datagrams = scene.store.datagrams_end();
+    scene.store.evict(GroupId(1));
+    let slow = scene.open(two, subgroup(1, 0));
+    scene.put(slow, 0, "a");
+    scene.put(slow, 1, "b");
+    scene.datagram(two, &datagram(1, 9), "d");
+    assert_eq!(scene.logs(1), Vec::<String>::new());
+    assert_eq!(scene.datagrams(&mut datagrams), "");
+    assert_eq!(scene.fetch_all(span((1, 0), (1, Some(1)))), "1/0:a 1/1:b END");
+    scene.put(slow, 2, "c");
+    assert_eq!(scene.logs(1), ["2:c"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod eviction;
 mod fetching;
 mod live;
 mod malformed;
+mod model;
 mod scene;
 mod sources;
 
