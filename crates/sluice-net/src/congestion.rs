@@ -10,6 +10,16 @@ use std::time::Instant;
 use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory, ControllerMetrics};
 
+/// What may be handed to QUIC beyond one congestion window: enough to have the next packets at
+/// hand while the window grows, little enough to decide late.
+const SEND_SLACK_BYTES_MIN: u64 = 16 * 1024;
+
+/// What may be handed to QUIC and be unacknowledged: about one congestion window.
+pub(crate) fn send_window_bytes(quic: &quinn_proto::Connection) -> u64 {
+    let window = quic.congestion_state().window();
+    window + (window / 2).max(SEND_SLACK_BYTES_MIN)
+}
+
 /// Makes metered controllers around those of another factory.
 pub(crate) struct MeteredFactory {
     inner: Arc<dyn ControllerFactory + Send + Sync>,

@@ -12,25 +12,22 @@ use std::time::Instant;
 use bytes::Bytes;
 use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{ConnectionError, Event, StreamEvent, Transmit, VarInt};
-use sluice_proto::transport::{
-    Carrier, CloseReason, PeerInfo, Side, StreamId, StreamKind, TransportEvent,
-};
+use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Side, StreamId, TransportEvent};
 
 use crate::config::NetLimits;
-use crate::congestion;
+use crate::congestion::{self, send_window_bytes};
 use crate::dial::Via;
 use crate::net::{ConnectionKey, NetEvent, Shared};
 use crate::quic_streams;
 use crate::timers::TimerSlot;
 use crate::tls::ALPN_H3;
+use crate::web::codes::{self, HttpCode};
+use crate::web::{Connect, Ending, Outcome, Role, WebTransport, Wire};
 
-/// What may be handed to QUIC beyond one congestion window: enough to have the next packets at
-/// hand while the window grows, little enough to decide late.
-const SEND_SLACK_BYTES_MIN: u64 = 16 * 1024;
+/// Code of a close that MOQT did not ask for.
+const NO_CODE: VarInt = VarInt::from_u32(0);
 
 /// What a connection was begun for.
-#[derive(Debug)]
-#[expect(dead_code, reason = "WebTransport reads what is inside; raw QUIC has its ALPN")]
 pub(crate) enum Opening {
     /// A peer came; these are our protocols, best first.
     Accepted(Arc<[String]>),
@@ -51,6 +48,7 @@ enum Life {
 pub(crate) enum Layer {
     Undecided,
     Quic,
+    Web(Box<WebTransport>),
 }
 
 pub(crate) struct Connection {
@@ -69,6 +67,7 @@ pub(crate) struct Connection {
     /// Written since the library was last asked for everything it has to send.
     pub(crate) written_bytes: u64,
     opening: Opening,
+    limits: Arc<NetLimits>,
     life: Life,
     info: Option<PeerInfo>,
 }
@@ -79,7 +78,7 @@ impl Connection {
         key: ConnectionKey,
         quic: quinn_proto::Connection,
         opening: Opening,
-        limits: &NetLimits,
+        limits: Arc<NetLimits>,
     ) -> Connection {
         Connection {
             key,
@@ -95,6 +94,7 @@ impl Connection {
             written_bytes: 0,
             opening,
             life: Life::Opening { deadline: now + limits.handshake_timeout },
+            limits,
             info: None,
         }
     }
@@ -124,17 +124,27 @@ impl Connection {
                 Event::HandshakeDataReady => {}
                 Event::Connected => self.handle_connected(now, shared),
                 Event::ConnectionLost { reason } => self.end(self.close_reason(reason), shared),
-                Event::Stream(event) => self.handle_stream_event(event),
-                Event::DatagramReceived => self.events.push_back(TransportEvent::Datagram),
+                Event::Stream(event) => self.handle_stream_event(event, now),
+                Event::DatagramReceived => match &mut self.layer {
+                    Layer::Web(web) => web.handle_datagram(&mut Wire {
+                        now,
+                        quic: &mut self.quic,
+                        events: &mut self.events,
+                    }),
+                    Layer::Undecided | Layer::Quic => {
+                        self.events.push_back(TransportEvent::Datagram);
+                    }
+                },
                 Event::DatagramsUnblocked => {
                     self.events.push_back(TransportEvent::DatagramsWritable);
                 }
             }
+            self.obey_web(now, shared);
         }
         if self.is_over() {
             self.keep_only_the_end();
         }
-        self.quic.set_send_window(self.send_window_bytes());
+        self.quic.set_send_window(send_window_bytes(&self.quic));
         self.announce_activity(shared);
         active
     }
@@ -144,7 +154,20 @@ impl Connection {
         if let Life::Opening { deadline } = self.life
             && deadline <= now
         {
-            self.fail(now, "the handshake took too long", shared);
+            return self.fail(now, NO_CODE, "the handshake took too long", shared);
+        }
+        if let Layer::Web(web) = &mut self.layer {
+            let ending = web.handle_timeout(&mut Wire {
+                now,
+                quic: &mut self.quic,
+                events: &mut self.events,
+            });
+            if ending == Ending::CloseConnection {
+                // Does nothing if the peer was faster.
+                self.quic.close(now, HttpCode::NoError.into(), Bytes::new());
+                self.layer = Layer::Undecided;
+            }
+            self.obey_web(now, shared);
         }
     }
 
@@ -174,20 +197,19 @@ impl Connection {
             Life::Opening { deadline } => Some(deadline),
             Life::Open | Life::Over => None,
         };
-        let deadline = [own, self.quic.poll_timeout()].into_iter().flatten().min();
+        let web = match &self.layer {
+            Layer::Web(web) => web.poll_timeout(),
+            Layer::Undecided | Layer::Quic => None,
+        };
+        let all = [own, web, self.quic.poll_timeout()];
+        let deadline = all.into_iter().flatten().min();
         let index = self.key.index as usize;
         shared.timers.arm(index, &mut self.timer, deadline);
     }
 
-    /// What may be handed to QUIC and be unacknowledged: about one congestion window.
-    pub(crate) fn send_window_bytes(&self) -> u64 {
-        let window = self.quic.congestion_state().window();
-        window + (window / 2).max(SEND_SLACK_BYTES_MIN)
-    }
-
     pub(crate) fn send_room_bytes(&self) -> u64 {
         let in_flight = congestion::in_flight_bytes(self.quic.congestion_state());
-        self.send_window_bytes().saturating_sub(in_flight).saturating_sub(self.written_bytes)
+        send_window_bytes(&self.quic).saturating_sub(in_flight).saturating_sub(self.written_bytes)
     }
 
     /// Closes in the name of MOQT.
@@ -195,14 +217,21 @@ impl Connection {
         if self.is_over() {
             return;
         }
-        let code = VarInt::from_u64(code).unwrap_or(VarInt::MAX);
-        self.quic.close(now, code, Bytes::copy_from_slice(reason.as_bytes()));
+        match &mut self.layer {
+            Layer::Web(web) => web.close(now, &mut self.quic, code, reason),
+            Layer::Undecided | Layer::Quic => {
+                let code = VarInt::from_u64(code).unwrap_or(VarInt::MAX);
+                let reason = Bytes::copy_from_slice(reason.as_bytes());
+                self.quic.close(now, code, reason);
+            }
+        }
         self.end(CloseReason::Local, shared);
     }
 
     /// Ends a connection that cannot serve MOQT.
-    fn fail(&mut self, now: Instant, what: &str, shared: &mut Shared) {
-        self.quic.close(now, VarInt::from_u32(0), Bytes::copy_from_slice(what.as_bytes()));
+    fn fail(&mut self, now: Instant, code: VarInt, what: &str, shared: &mut Shared) {
+        let reason = Bytes::copy_from_slice(what.as_bytes());
+        self.quic.close(now, code, reason);
         self.end(CloseReason::Transport(what.to_string()), shared);
     }
 
@@ -213,10 +242,21 @@ impl Connection {
             .handshake_data()
             .and_then(|data| data.downcast::<HandshakeData>().ok());
         let Some(protocol) = handshake.as_ref().and_then(|data| data.protocol.clone()) else {
-            return self.fail(now, "no application protocol negotiated", shared);
+            return self.fail(now, NO_CODE, "no application protocol negotiated", shared);
         };
-        if protocol == ALPN_H3 {
-            return self.fail(now, "WebTransport is not available", shared);
+        match &self.opening {
+            Opening::Accepted(protocols) if protocol == ALPN_H3 => {
+                return self.start_web(Role::Server(protocols.clone()));
+            }
+            Opening::Dialed(Via::WebTransport { authority, path, protocols }) => {
+                return self.start_web(Role::Client(Connect {
+                    authority: authority.clone(),
+                    path: path.clone(),
+                    protocols: protocols.clone(),
+                    wants_draft_02: true,
+                }));
+            }
+            Opening::Accepted(_) | Opening::Dialed(Via::Quic { .. }) => {}
         }
         self.layer = Layer::Quic;
         let (side, authority) = match &self.opening {
@@ -234,13 +274,53 @@ impl Connection {
         self.open(info, shared);
     }
 
+    fn start_web(&mut self, role: Role) {
+        let mut web = Box::new(WebTransport::new(role, &self.limits));
+        web.start(&mut self.quic);
+        self.layer = Layer::Web(web);
+    }
+
+    /// Does what the WebTransport session has come to.
+    fn obey_web(&mut self, now: Instant, shared: &mut Shared) {
+        let Layer::Web(web) = &mut self.layer else {
+            return;
+        };
+        match web.take_outcome() {
+            None => {}
+            Some(Outcome::Opened { protocol, path, authority }) => {
+                let side = match self.opening {
+                    Opening::Accepted(_) => Side::Server,
+                    Opening::Dialed(_) => Side::Client,
+                };
+                let info = PeerInfo {
+                    side,
+                    carrier: Carrier::WebTransport,
+                    protocol,
+                    path: Some(path),
+                    authority: Some(authority),
+                    remote: self.quic.remote_address(),
+                };
+                self.open(info, shared);
+            }
+            Some(Outcome::Ended(reason)) => self.end(reason, shared),
+            Some(Outcome::Failed(code, what)) => {
+                self.layer = Layer::Undecided;
+                self.fail(now, code.into(), &what, shared);
+            }
+        }
+    }
+
     fn open(&mut self, info: PeerInfo, shared: &mut Shared) {
         self.life = Life::Open;
         self.info = Some(info.clone());
         shared.events.push_back(NetEvent::Connected { key: self.key, info });
     }
 
-    fn handle_stream_event(&mut self, event: StreamEvent) {
+    fn handle_stream_event(&mut self, event: StreamEvent, now: Instant) {
+        if let Layer::Web(web) = &mut self.layer {
+            let mut wire = Wire { now, quic: &mut self.quic, events: &mut self.events };
+            return web.handle_event(&mut wire, event);
+        }
         match event {
             StreamEvent::Opened { dir } => {
                 while let Some(stream) = quic_streams::accept(&mut self.quic, dir) {
@@ -316,10 +396,22 @@ impl Connection {
 
     fn close_reason(&self, error: ConnectionError) -> CloseReason {
         match error {
-            ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
-                code: close.error_code.into_inner(),
-                reason: cut_reason(&close.reason),
-            },
+            ConnectionError::ApplicationClosed(close) => {
+                let reason = cut_reason(&close.reason);
+                let wire_code = close.error_code;
+                let code = match &self.layer {
+                    Layer::Undecided | Layer::Quic => Some(wire_code.into_inner()),
+                    Layer::Web(_) if wire_code == HttpCode::NoError.into() => Some(0),
+                    Layer::Web(_) => codes::from_http(wire_code),
+                };
+                match code {
+                    Some(code) => CloseReason::Peer { code, reason },
+                    None => CloseReason::Transport(format!(
+                        "closed with HTTP/3 code {:#x}: {reason}",
+                        wire_code.into_inner()
+                    )),
+                }
+            }
             ConnectionError::TimedOut => CloseReason::TimedOut,
             ConnectionError::LocallyClosed => CloseReason::Local,
             other => CloseReason::Transport(other.to_string()),
@@ -328,11 +420,11 @@ impl Connection {
 
     /// Largest payload of a datagram now.
     pub(crate) fn datagram_max(&mut self) -> Option<usize> {
-        self.quic.datagrams().max_size()
-    }
-
-    pub(crate) fn open_stream(&mut self, kind: StreamKind) -> Option<StreamId> {
-        quic_streams::open(&mut self.quic, kind)
+        let prefix = match &self.layer {
+            Layer::Web(web) => web.datagram_prefix_bytes(),
+            Layer::Undecided | Layer::Quic => 0,
+        };
+        self.quic.datagrams().max_size()?.checked_sub(prefix)
     }
 }
 

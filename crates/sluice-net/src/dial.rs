@@ -25,7 +25,8 @@ pub struct Dial<'a> {
 pub enum Via {
     /// Straight over QUIC (`moqt://`).
     Quic {
-        /// ALPNs, best first.
+        /// ALPNs, best first. Whatever is chosen, streams are handed over as they are: with
+        /// `h3` among them the caller speaks HTTP/3 itself.
         protocols: Vec<String>,
     },
     /// In a WebTransport session (`https://`).

@@ -85,6 +85,10 @@ mod net;
 mod quic_streams;
 mod timers;
 mod transport;
+mod web;
+
+#[doc(hidden)]
+pub use web::fuzzing;
 
 pub use config::{NetConfig, NetLimits, NetSecrets};
 pub use net::{ConnectionKey, EcnCodepoint, Net, NetCounters, NetEvent, Transmit};

@@ -70,12 +70,12 @@ pub struct NetCounters {
 pub struct Net {
     endpoint: quinn_proto::Endpoint,
     server: Option<ServerTls>,
-    pub(crate) limits: NetLimits,
+    limits: Arc<NetLimits>,
     client_transport: Arc<quinn_proto::TransportConfig>,
     dial_ids: SeededBytes,
     token_key: Arc<hkdf::Prk>,
     slots: Vec<Slot>,
-    pub(crate) shared: Shared,
+    shared: Shared,
     answers: VecDeque<(Transmit, Vec<u8>)>,
     accepting: bool,
     handshakes: usize,
@@ -118,7 +118,7 @@ impl Net {
                 None,
             ),
             server: None,
-            limits: config.limits,
+            limits: Arc::new(config.limits),
             client_transport: transport,
             dial_ids: SeededBytes::new(&seed, "dialed connection ids"),
             token_key: Arc::new(token_key),
@@ -209,10 +209,11 @@ impl Net {
 
     /// Time has passed: fires what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(index) = self.shared.timers.next_due(now) {
+        // Each once, so that no deadline can keep this call from returning.
+        for index in self.shared.timers.due(now) {
             let Some(connection) = slot_mut(&mut self.slots, index) else {
                 debug_assert!(false, "a freed connection left a timer");
-                break;
+                continue;
             };
             self.shared.timers.disarm(index, &mut connection.timer);
             connection.quic.handle_timeout(now);
@@ -347,7 +348,8 @@ impl Net {
         let slot = &mut self.slots[index];
         debug_assert!(slot.connection.is_none(), "the library reused a live handle");
         let key = ConnectionKey { index: index as u32, generation: slot.generation };
-        slot.connection = Some(Box::new(Connection::new(now, key, quic, opening, &self.limits)));
+        slot.connection =
+            Some(Box::new(Connection::new(now, key, quic, opening, self.limits.clone())));
         self.open += 1;
         self.handshakes += 1;
         self.settle(now, index, Wake::Always);

@@ -40,10 +40,13 @@ impl Timers {
         self.queue.first().map(|(deadline, _)| *deadline)
     }
 
-    /// The next owner whose entry is due at `now`; its caller disarms it.
-    pub(crate) fn next_due(&self, now: Instant) -> Option<usize> {
-        let (deadline, owner) = self.queue.first()?;
-        (*deadline <= now).then_some(*owner)
+    /// The owners whose entries are due at `now`, for the caller to disarm.
+    pub(crate) fn due(&self, now: Instant) -> Vec<usize> {
+        self.queue
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now)
+            .map(|(_, owner)| *owner)
+            .collect()
     }
 }
 
@@ -63,8 +66,8 @@ mod tests {
             timers.arm(7, &mut slot, at(seconds));
         }
         assert_eq!(timers.poll_timeout(), at(1));
-        assert_eq!(timers.next_due(start), None);
-        assert_eq!(timers.next_due(start + Duration::from_secs(1)), Some(7));
+        assert_eq!(timers.due(start), []);
+        assert_eq!(timers.due(start + Duration::from_secs(1)), [7]);
         timers.disarm(7, &mut slot);
         assert_eq!(timers.poll_timeout(), None);
     }
