@@ -8,6 +8,7 @@ use crate::model::{
     StateNotify, SubgroupHead, SubscribeOk, TrackName, TrackNamespace,
 };
 use crate::transport::StreamId;
+use crate::wire::Violation;
 
 /// Something the owner of a session has to know. In order, never about another session.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,12 +139,21 @@ pub enum SessionEvent {
         /// The stream.
         stream: StreamId,
     },
-    /// The stream was reset; an object that was arriving stays incomplete.
+    /// The stream was reset, or held more than we take; an object that was arriving stays
+    /// incomplete.
     DataReset {
         /// The stream.
         stream: StreamId,
         /// Why.
         code: ResetCode,
+    },
+    /// Data that makes its track malformed (MOQT-18 §2.4.2): end the subscriptions and fetches
+    /// that this publisher serves. The stream it came on was stopped.
+    Malformed {
+        /// Our SUBSCRIBE or FETCH, or the peer's PUBLISH.
+        id: RequestId,
+        /// The rule, with the values that broke it.
+        violation: Violation,
     },
     /// An object in a datagram.
     Datagram {
@@ -227,7 +237,7 @@ pub enum SessionEnd {
         /// What it was told.
         code: SessionCode,
         /// The rule, the message and the values.
-        violation: crate::wire::Violation,
+        violation: Violation,
     },
     /// We closed it.
     Local {

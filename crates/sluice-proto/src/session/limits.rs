@@ -1,0 +1,89 @@
+//! What one peer may cost, with the defaults in one place.
+
+use std::time::Duration;
+
+/// The bounds of one session, each with what happens when it is reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionLimits {
+    /// Requests that the peer may have open at a time, updates without an answer included. One
+    /// more is refused with [`ExcessiveLoad`], or closes the session where a draft announces the
+    /// limit.
+    ///
+    /// [`ExcessiveLoad`]: crate::model::RequestCode::ExcessiveLoad
+    pub requests_max: u32,
+    /// Open subscriptions among them, by SUBSCRIBE or PUBLISH. One more is refused.
+    pub subscriptions_max: u32,
+    /// Open namespace publications and interests among them, and namespaces that the peer may
+    /// announce under one interest of ours. One more request is refused, and an interest with too
+    /// many namespaces is cancelled.
+    pub namespaces_max: u32,
+    /// Updates of one request that may be without an answer. One more closes the session.
+    pub updates_max: u32,
+    /// Ranges in the range filters of a request. More refuse it. 0: range filters are refused.
+    pub filter_ranges_max: u32,
+    /// Own requests that may wait for the peer's credit. One more is a
+    /// [`CommandError`](super::CommandError).
+    pub waiting_requests_max: usize,
+
+    /// Data streams held whose track alias is not known yet. One more is stopped.
+    pub early_streams_max: usize,
+    /// Bytes read from them, and of datagrams without a known alias. Further bytes stay with the
+    /// transport, further datagrams are dropped.
+    pub early_bytes_max: usize,
+    /// How long they are held. Then the streams are stopped and the datagrams dropped.
+    pub early_wait: Duration,
+    /// How long the alias of an ended subscription is remembered for data still on its way, and
+    /// how long a peer may leave its half of a finished request's stream open.
+    pub late_wait: Duration,
+
+    /// Time for the peer's SETUP. Then the session is closed.
+    pub setup_timeout: Duration,
+    /// Outgoing control bytes that may wait for the peer to read. More close the session.
+    pub control_buffer_bytes_max: usize,
+    /// Bytes taken from the transport in one call of
+    /// [`Session::handle_transport`](super::Session::handle_transport).
+    pub event_read_bytes: usize,
+    /// Bytes of tokens that the peer may register, each counted with 16 bytes more. More close
+    /// the session.
+    pub token_cache_bytes: u64,
+
+    /// Credit for unidirectional streams after setup. A live audio track is 100 streams a second.
+    pub uni_streams_max: u32,
+    /// Credit for bidirectional streams after setup: one for each open request in newer drafts.
+    pub bidi_streams_max: u32,
+    /// Bytes in flight on the connection after setup.
+    pub window_bytes: u32,
+    /// Credit for unidirectional streams before setup.
+    pub setup_uni_streams_max: u32,
+    /// Credit for bidirectional streams before setup.
+    pub setup_bidi_streams_max: u32,
+    /// Bytes in flight on the connection before setup.
+    pub setup_window_bytes: u32,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            requests_max: 1024,
+            subscriptions_max: 1024,
+            namespaces_max: 1024,
+            updates_max: 64,
+            filter_ranges_max: 0,
+            waiting_requests_max: 4096,
+            early_streams_max: 256,
+            early_bytes_max: 512 * 1024,
+            early_wait: Duration::from_secs(1),
+            late_wait: Duration::from_secs(5),
+            setup_timeout: Duration::from_secs(10),
+            control_buffer_bytes_max: 1024 * 1024,
+            event_read_bytes: 256 * 1024,
+            token_cache_bytes: 0,
+            uni_streams_max: 512,
+            bidi_streams_max: 1024,
+            window_bytes: 4 * 1024 * 1024,
+            setup_uni_streams_max: 16,
+            setup_bidi_streams_max: 16,
+            setup_window_bytes: 128 * 1024,
+        }
+    }
+}
