@@ -42,6 +42,8 @@ pub struct Quirks {
     pub tiny_reads_permille: u16,
     /// Writes, in a thousand, that accept only a part although there was room.
     pub partial_writes_permille: u16,
+    /// `Readable`s and `Writable`s, in a thousand, that are told twice.
+    pub stale_events_permille: u16,
     /// Most that chance adds before new stream credit reaches the peer.
     pub late_credit: Duration,
 }

@@ -245,6 +245,14 @@ impl Core {
         self.schedule(from.peer(), at, packet);
     }
 
+    /// Tells an owner of an edge; sometimes twice.
+    fn tell(&mut self, side: Side, event: TransportEvent) {
+        if self.rng.chance(self.config.quirks.stale_events_permille) {
+            self.end(side).events.push_back(event.clone());
+        }
+        self.end(side).events.push_back(event);
+    }
+
     // Faults from outside.
 
     /// Nothing arrives any more; both ends notice after the idle timeout.

@@ -61,6 +61,7 @@ fn rough() -> LinkConfig {
     LinkConfig::default().jitter(Duration::from_millis(9)).loss_permille(100).quirks(Quirks {
         tiny_reads_permille: 200,
         partial_writes_permille: 300,
+        stale_events_permille: 200,
         late_credit: Duration::from_millis(50),
     })
 }
@@ -78,7 +79,9 @@ fn transfer(seed: u64, config: LinkConfig, lens: &[usize]) -> (Seen, Duration) {
         while let Some(event) = client.poll_event() {
             if let TransportEvent::Writable(stream) = event {
                 let sender = senders.iter_mut().find(|s| s.stream == stream).expect("ours");
-                sender.send(&mut client);
+                if !sender.left.is_empty() {
+                    sender.send(&mut client);
+                }
             }
         }
         seen.read(&mut server);

@@ -82,9 +82,8 @@ impl Core {
             }
             Packet::Silence => self.end_connection(side, CloseReason::TimedOut),
             Packet::Wake(stream) => {
-                let end = self.end(side);
-                if end.blocked.remove(&stream) {
-                    end.events.push_back(TransportEvent::Writable(stream));
+                if self.end(side).blocked.remove(&stream) {
+                    self.tell(side, TransportEvent::Writable(stream));
                 }
             }
         }
@@ -110,7 +109,7 @@ impl Core {
                 self.stream_over(side, stream);
             }
         } else if readable && std::mem::take(&mut half.armed) {
-            end.events.push_back(TransportEvent::Readable(stream));
+            self.tell(side, TransportEvent::Readable(stream));
         }
     }
 

@@ -1,0 +1,219 @@
+//! What has to hold after every step, and what has to hold once a run is quiet.
+//!
+//! What arrives is checked as it arrives (`record`). Here: that no session of a well-behaved peer
+//! broke, that memory is within its bounds, that everything owed arrived, that what the relay
+//! takes from publishers is what viewers want, and that nothing is left when everyone is gone.
+
+use std::time::Duration;
+
+use sluice_proto::model::{FullTrackName, Location};
+use sluice_proto::session::SessionEnd;
+
+use crate::content::Carriage;
+use crate::ledger::TrackLedger;
+use crate::peer::{FetchView, Peer, View, ViewState};
+use crate::record::{Fault, StreamEnd};
+use crate::sim::{PeerId, Seat, Sim};
+
+impl Sim {
+    /// What holds after every step.
+    #[track_caller]
+    pub(crate) fn check_step(&self) {
+        for (index, peer) in self.peers.iter().enumerate() {
+            if let Some(fault) = peer.faults.first() {
+                panic!("peer {index} (draft {}): {fault}\n  {}", peer.draft, self.replay());
+            }
+            if let Some(SessionEnd::Violation { violation, .. }) = &peer.closed {
+                panic!(
+                    "the relay broke a rule: {violation:?}, says peer {index} (draft {})\n  {}",
+                    peer.draft,
+                    self.replay()
+                );
+            }
+        }
+        if let Err(fault) = self.relay.check_memory() {
+            panic!("{fault}\n  {}", self.replay());
+        }
+    }
+
+    /// That no rule was broken on a peer's side either: its session lives, or ended without error.
+    #[track_caller]
+    pub fn check_session(&self, peer: PeerId) {
+        match &self.at(peer).closed {
+            None | Some(SessionEnd::Local { .. }) => {}
+            Some(SessionEnd::Peer { wire_code: 0, .. }) => {}
+            Some(end) => panic!("peer {} lost its session: {end:?}\n  {}", peer.0, self.replay()),
+        }
+    }
+
+    /// That everything owed to a subscription arrived: every object from its beginning on that a
+    /// publisher in `from` sent to the relay on a stream.
+    #[track_caller]
+    pub fn check_complete(&self, seat: Seat, from: &[PeerId]) {
+        let view = self.view(seat);
+        if let Err(fault) = self.complete(view, from) {
+            panic!("peer {}: {fault}\n  {}", seat.peer.0, self.replay());
+        }
+    }
+
+    fn complete(&self, view: &View, from: &[PeerId]) -> Result<(), Fault> {
+        let track = &view.received.track;
+        let Some(floor) = view.floor.filter(|_| !view.inexact) else { return Ok(()) };
+        if view.state != ViewState::Active && !matches!(view.state, ViewState::Ended(_)) {
+            return Ok(());
+        }
+        let (_, end) = view.filter.resolve(view.largest);
+        let Some(ledger) = self.ledger.track(track) else { return Ok(()) };
+        for peer in from {
+            for location in self.at(*peer).sent(track) {
+                let wanted = *location >= floor && end.is_none_or(|end| end.includes(*location));
+                if wanted
+                    && owed(ledger, *location)
+                    && !view.received.complete.contains_key(location)
+                {
+                    return Err(format!(
+                        "{track} {location} never came (peer {} sent it; the subscription began \
+                         at {floor}); streams: {}",
+                        peer.0,
+                        streams(view)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// That a fetch which ended with FIN left nothing out, and that a joining one ends exactly
+    /// where its subscription begins.
+    #[track_caller]
+    pub fn check_fetch(&self, peer: PeerId, fetch: &FetchView) {
+        if let Err(fault) = self.fetch_whole(peer, fetch) {
+            panic!("peer {}: {fault}\n  {}", peer.0, self.replay());
+        }
+    }
+
+    fn fetch_whole(&self, peer: PeerId, fetch: &FetchView) -> Result<(), Fault> {
+        let received = &fetch.received;
+        let track = &received.track;
+        let whole = received.end == Some(StreamEnd::Finished) && received.marks.is_empty();
+        let (Some(start), true) = (fetch.start, whole) else { return Ok(()) };
+        let end = match (fetch.joins, &fetch.answer) {
+            (Some((view, _)), _) => {
+                let view = &self.at(peer).views()[view.index()];
+                if let Some((location, _)) =
+                    received.objects.iter().find(|(at, _)| view.received.complete.contains_key(at))
+                {
+                    return Err(format!("{track} {location}: fetched and subscribed, both"));
+                }
+                view.largest
+            }
+            (None, Some(Ok(ok))) => Some(Location {
+                group: ok.end.group,
+                object: ok.end.object.unwrap_or(u64::MAX.into()),
+            }),
+            (None, _) => return Err(format!("{track}: a fetch stream without FETCH_OK")),
+        };
+        let (Some(end), Some(ledger)) = (end, self.ledger.track(track)) else { return Ok(()) };
+        let came = |at: &Location| received.objects.iter().any(|(location, _)| location == at);
+        for location in ledger.objects.range(start..).map(|(at, _)| at).take_while(|at| **at <= end)
+        {
+            let mut holders = self.peers.iter().filter_map(|peer| peer.has_since(track, *location));
+            if holders.any(|since| since <= fetch.asked_at) && !came(location) {
+                return Err(format!(
+                    "{track} {location}: left out of a fetch of {start} to {end} that ended with FIN"
+                ));
+            }
+        }
+        if let Some((location, _)) =
+            received.objects.iter().find(|(at, _)| *at < start || *at > end)
+        {
+            return Err(format!("{track} {location}: outside of a fetch of {start} to {end}"));
+        }
+        Ok(())
+    }
+
+    /// That the relay takes from each publisher of a track what its viewers want: one
+    /// subscription if there is a viewer, forwarding if one of them wants objects.
+    #[track_caller]
+    pub fn check_demand(&self, track: &FullTrackName) {
+        let active =
+            |view: &&View| view.received.track == *track && view.state == ViewState::Active;
+        let views: Vec<&View> = self.peers.iter().flat_map(Peer::views).filter(active).collect();
+        let forward = views.iter().any(|view| view.forward);
+        for (index, peer) in self.peers.iter().enumerate().filter(|(_, peer)| peer.serves(track)) {
+            let demand = peer.demand(track);
+            let taken = demand.iter().any(|demand| demand.forward);
+            let fault = if demand.len() > 1 && !peer.offers(track) {
+                Some(format!("{} subscriptions", demand.len()))
+            } else if views.is_empty() && (taken || !demand.is_empty() && !peer.offers(track)) {
+                Some("still subscribed, though nobody watches".to_owned())
+            } else if !views.is_empty() && demand.is_empty() && peer.can_be_found {
+                Some(format!("not subscribed, though {} watch", views.len()))
+            } else if !demand.is_empty() && taken != forward {
+                Some(format!("forward is {taken}, and {forward} is wanted"))
+            } else {
+                None
+            };
+            if let Some(fault) = fault {
+                panic!("{track} at publisher {index}: {fault}\n  {}", self.replay());
+            }
+        }
+    }
+
+    /// That every request was answered, and every ended session is an expected end.
+    #[track_caller]
+    pub fn check_answered(&self) {
+        for (index, peer) in self.peers.iter().enumerate().filter(|(_, p)| p.closed.is_none()) {
+            if !peer.reading {
+                continue;
+            }
+            let pending = |view: &&View| view.state == ViewState::Pending;
+            if let Some(view) = peer.views().iter().find(pending) {
+                let track = &view.received.track;
+                panic!("peer {index}: no answer to SUBSCRIBE {track}\n  {}", self.replay());
+            }
+            let unfinished = |fetch: &&FetchView| !fetch.over && fetch.received.end.is_none();
+            if let Some(fetch) = peer.fetches().iter().find(unfinished) {
+                let track = &fetch.received.track;
+                panic!(
+                    "peer {index}: a fetch of {track} from {:?} has no end (answer {:?})\n  {}",
+                    fetch.start,
+                    fetch.answer,
+                    self.replay()
+                );
+            }
+        }
+    }
+
+    /// That nothing is left: everyone leaves, and the relay forgets all of it.
+    #[track_caller]
+    pub fn check_all_gone(&mut self) {
+        self.close_all();
+        self.run_for(Duration::from_secs(60));
+        if let Err(left) = self.relay.check_empty() {
+            panic!("state is left after everyone is gone: {left}\n  {}", self.replay());
+        }
+    }
+}
+
+/// Whether an object sent on a stream has to arrive: not if its publisher reset the stream.
+fn owed(ledger: &TrackLedger, location: Location) -> bool {
+    ledger.objects.get(&location).is_some_and(|object| match object.carriage {
+        Carriage::Datagrams => false,
+        Carriage::Subgroup(subgroup) => !ledger.reset.contains(&(location.group, subgroup)),
+    })
+}
+
+fn streams(view: &View) -> String {
+    let mut text = String::new();
+    for stream in view.received.streams.values() {
+        let ids = stream.objects.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(",");
+        let subgroup = stream.subgroup.map_or("?".into(), |id| id.to_string());
+        let end = match stream.end {
+            None => "open".into(),
+            Some(end) => format!("{end:?}"),
+        };
+        text.push_str(&format!("\n    {}:{subgroup} [{ids}] {end}", stream.head.group));
+    }
+    text
+}

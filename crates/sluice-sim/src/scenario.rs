@@ -1,0 +1,452 @@
+//! Scenarios by seed: a seed decides who comes, over what links, who publishes and watches what,
+//! who fails when, and then the run is held to the invariants.
+//!
+//! Objects of a track are the same whoever publishes them. The first publisher of each track
+//! survives, so everything it sent has to reach everyone who stayed and kept up; the others may
+//! fail at any byte.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sluice_proto::model::{
+    GroupOrder, Interest, Location, LocationFilter, Priority, RangeEnd, RequestUpdate,
+};
+use sluice_proto::transport::Side;
+use sluice_proto::wire::Draft;
+
+use crate::content::{Batch, group};
+use crate::link::{LinkConfig, Quirks};
+use crate::rng::Rng;
+use crate::sim::{Camera, PeerId, Seat, Sim, SimConfig, subscribe, track_name};
+
+const TRACKS: [&str; 3] = ["live/cam", "live/mic", "studio/one"];
+
+/// One generated run. Panics with the seed when an invariant breaks.
+pub fn run(seed: u64, shards: usize) {
+    let mut rng = Rng::new(seed);
+    let relay_rng_seed = rng.next_u64();
+    let config = SimConfig { shards, link: link(&mut rng), ..SimConfig::default() };
+    let mut scenario = Scenario {
+        sim: Sim::with(relay_rng_seed, config).named(seed),
+        rng,
+        due: BTreeMap::new(),
+        planned: 0,
+        cameras: Vec::new(),
+        viewers: Vec::new(),
+        solid: Vec::new(),
+        plans: seed ^ 0xB1A7,
+    };
+    scenario.plan();
+    scenario.play();
+    scenario.judge();
+}
+
+#[derive(Debug)]
+struct Scenario {
+    sim: Sim,
+    rng: Rng,
+    due: BTreeMap<(Instant, u64), Act>,
+    planned: u64,
+    cameras: Vec<Camera>,
+    viewers: Vec<Viewing>,
+    /// By track: the publisher that survives.
+    solid: Vec<Option<PeerId>>,
+    /// What decides the objects of every track.
+    plans: u64,
+}
+
+/// A viewer as the scenario knows it.
+#[derive(Debug)]
+struct Viewing {
+    peer: PeerId,
+    seats: Vec<Seat>,
+    track: usize,
+    /// Nothing in its script excuses a missing object.
+    healthy: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Publisher { track: usize, solid: bool },
+    Send { camera: usize, batch: Batch },
+    EndTrack { camera: usize },
+    Viewer { track: usize },
+    Fail { peer: PeerId, how: Failure },
+    Withdraw { peer: PeerId },
+    Forward { viewer: usize, forward: bool },
+    Update { viewer: usize },
+    Leave { viewer: usize },
+    Stall { viewer: usize, stalled: bool },
+    Fetch { viewer: usize },
+    Interest,
+    Hostile,
+    StallShard { shard: usize, for_: Duration },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    CutAfter(u64),
+    Close,
+    GoawayThenClose,
+}
+
+/// A link as one meets them.
+fn link(rng: &mut Rng) -> LinkConfig {
+    let mut link = LinkConfig::default().delay(Duration::from_micros(rng.range(0..60_000)));
+    if rng.chance(600) {
+        link = link.jitter(Duration::from_micros(rng.range(0..20_000)));
+    }
+    if rng.chance(400) {
+        link = link.loss_permille(rng.range(1..40) as u16);
+    }
+    if rng.chance(300) {
+        link.quirks = Quirks {
+            tiny_reads_permille: rng.range(0..300) as u16,
+            partial_writes_permille: rng.range(0..300) as u16,
+            stale_events_permille: rng.range(0..300) as u16,
+            late_credit: Duration::from_micros(rng.range(0..30_000)),
+        };
+    }
+    if rng.chance(300) {
+        link.stream_window_bytes = rng.range(2000..100_000) as u32;
+    }
+    if rng.chance(300) {
+        link = link.web_transport("/moq");
+    }
+    link
+}
+
+impl Scenario {
+    fn draft(&mut self) -> Draft {
+        *self.rng.pick(&Draft::ALL)
+    }
+
+    fn at(&mut self, after: Duration, act: Act) {
+        self.planned += 1;
+        let time = self.sim.now() + after;
+        self.due.insert((time, self.planned), act);
+    }
+
+    fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.rng.range(range))
+    }
+
+    // The plan: who comes, and when.
+
+    fn plan(&mut self) {
+        let tracks = 1 + self.rng.index(TRACKS.len());
+        self.solid = vec![None; tracks];
+        for track in 0..tracks {
+            let late = if self.rng.chance(150) { self.millis(0..1500) } else { Duration::ZERO };
+            self.at(late, Act::Publisher { track, solid: true });
+            if self.rng.chance(400) {
+                let when = self.millis(0..2500);
+                self.at(when, Act::Publisher { track, solid: false });
+            }
+        }
+        for _ in 0..1 + self.rng.index(6) {
+            let track = self.rng.index(tracks);
+            let when = self.millis(0..4000);
+            self.at(when, Act::Viewer { track });
+        }
+        if self.rng.chance(250) {
+            let when = self.millis(0..1000);
+            self.at(when, Act::Interest);
+        }
+        for _ in 0..self.rng.index(3) {
+            let when = self.millis(0..3000);
+            self.at(when, Act::Hostile);
+        }
+        for shard in 0..self.sim.shards() {
+            if self.sim.shards() > 1 && self.rng.chance(500) {
+                let (when, for_) = (self.millis(0..4000), self.millis(1..80));
+                self.at(when, Act::StallShard { shard, for_ });
+            }
+        }
+    }
+
+    fn play(&mut self) {
+        while let Some((&(time, number), _)) = self.due.iter().next() {
+            let act = self.due.remove(&(time, number));
+            self.sim.run_to(time);
+            if let Some(act) = act {
+                self.act(act);
+            }
+        }
+        self.sim.close_hostiles();
+        // Time for retransmissions, idle timeouts and the linger of unwanted subscriptions.
+        self.sim.run_for(Duration::from_secs(30));
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Publisher { track, solid } => self.publisher(track, solid),
+            Act::Send { camera, batch } => self.sim.send(self.cameras[camera], batch),
+            Act::EndTrack { camera } => self.sim.end_track(self.cameras[camera]),
+            Act::Viewer { track } => self.viewer(track),
+            Act::Fail { peer, how } => self.fail(peer, how),
+            Act::Withdraw { peer } => self.sim.withdraw_namespace(peer),
+            Act::Forward { viewer, forward } => {
+                for seat in self.viewers[viewer].seats.clone() {
+                    self.sim.forward(seat, forward);
+                }
+            }
+            Act::Update { viewer } => {
+                let priority = Some(Priority(self.rng.range(0..256) as u8));
+                let update = RequestUpdate { priority, ..RequestUpdate::default() };
+                for seat in self.viewers[viewer].seats.clone() {
+                    self.sim.update(seat, update.clone());
+                }
+            }
+            Act::Leave { viewer } => {
+                for seat in self.viewers[viewer].seats.clone() {
+                    self.sim.leave(seat);
+                }
+            }
+            Act::Stall { viewer, stalled } => {
+                let peer = self.viewers[viewer].peer;
+                self.sim.set_reading(peer, !stalled);
+            }
+            Act::Fetch { viewer } => self.fetch(viewer),
+            Act::Interest => self.interest(),
+            Act::Hostile => {
+                let (draft, link) = (self.draft(), link(&mut self.rng));
+                self.sim.hostile(draft, link);
+            }
+            Act::StallShard { shard, for_ } => self.sim.stall_shard(shard, for_),
+        }
+    }
+
+    // Publishers.
+
+    fn publisher(&mut self, track: usize, solid: bool) {
+        let (draft, link) = (self.draft(), link(&mut self.rng));
+        let peer = self.sim.dial(draft, link);
+        let camera = self.sim.serve(peer, TRACKS[track]);
+        let index = self.cameras.len();
+        self.cameras.push(camera);
+        if solid {
+            self.solid[track] = Some(peer);
+        }
+        let offers = self.rng.chance(350);
+        if !offers || self.rng.chance(300) {
+            self.sim.announce_when_ready(camera);
+        }
+        if offers {
+            let forward = self.rng.chance(700);
+            self.sim.offer_when_ready(camera, forward);
+        }
+        self.plan_track(track, index);
+        if !solid {
+            let how = match self.rng.range(0..5) {
+                0..=2 => Failure::CutAfter(self.rng.range(1..40_000)),
+                3 => Failure::Close,
+                _ => Failure::GoawayThenClose,
+            };
+            let when = self.millis(0..4000);
+            if self.rng.chance(200) {
+                self.at(when, Act::Withdraw { peer });
+            } else {
+                self.at(when, Act::Fail { peer, how });
+            }
+        } else if self.rng.chance(400) {
+            let when = self.millis(9000..9500);
+            self.at(when, Act::EndTrack { camera: index });
+        }
+    }
+
+    /// The objects of a track: the same for every publisher, whenever it starts.
+    fn plan_track(&mut self, track: usize, camera: usize) {
+        let mut plan = Rng::new(self.plans ^ track as u64);
+        let groups = plan.range(3..9);
+        let spacing = Duration::from_millis(plan.range(100..700));
+        let subgroups = 1 + plan.index(3) as u64;
+        let step = 1 + u64::from(plan.chance(200));
+        let marks = plan.chance(300);
+        let large = plan.chance(200);
+        let properties = plan.chance(300);
+        let offset = self.millis(200..500);
+        for number in 0..groups {
+            let start = offset + spacing * number as u32;
+            if plan.chance(100) {
+                let batch = group(number).datagrams().objects(0..plan.range(1..6));
+                self.at(start, Act::Send { camera, batch });
+                continue;
+            }
+            for subgroup in 0..subgroups {
+                let count = plan.range(1..8);
+                let priority = plan.chance(300).then(|| plan.range(0..256) as u8);
+                let mut at = start + spacing * subgroup as u32 / 8;
+                for object in 0..count {
+                    // Ids interleave over the subgroups, as layers of one picture do.
+                    let id = (object * subgroups + subgroup) * step;
+                    let mut batch = group(number).subgroup(subgroup).object(id).open();
+                    if let Some(priority) = priority {
+                        batch = batch.priority(priority);
+                    }
+                    if properties {
+                        batch = batch.properties();
+                    }
+                    if large {
+                        batch = batch.bytes(plan.range(0..20_000) as usize);
+                    }
+                    if object + 1 == count {
+                        batch = batch.finish();
+                    }
+                    if marks && subgroups == 1 {
+                        batch = batch.end_of_group();
+                    }
+                    self.at(at, Act::Send { camera, batch });
+                    at += spacing / (count as u32 + 2);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, peer: PeerId, how: Failure) {
+        match how {
+            Failure::CutAfter(bytes) => self.sim.wire(peer).cut_after(Side::Client, bytes),
+            Failure::Close => self.sim.close(peer),
+            Failure::GoawayThenClose => {
+                self.sim.goaway(peer, Some(Duration::from_secs(1)));
+                self.at(Duration::from_millis(700), Act::Fail { peer, how: Failure::Close });
+            }
+        }
+    }
+
+    // Viewers.
+
+    fn viewer(&mut self, track: usize) {
+        let (draft, mut link) = (self.draft(), link(&mut self.rng));
+        let slow = self.rng.chance(150);
+        if slow {
+            link = link.down_bits_per_second(self.rng.range(20_000..400_000));
+        }
+        let peer = self.sim.peer_over(draft, link);
+        let index = self.viewers.len();
+        let mut healthy = !slow;
+        let mut request = subscribe(TRACKS[track], self.filter(draft));
+        let joins = request.filter == LocationFilter::NextObject && self.rng.chance(600);
+        let join = joins.then(|| self.rng.range(0..3));
+        if self.rng.chance(100) && join.is_none() {
+            request.forward = Some(false);
+        }
+        if self.rng.chance(150) {
+            request.object_timeout = Some(self.millis(50..2000));
+            healthy = false;
+        }
+        if self.rng.chance(300) {
+            request.priority = Some(Priority(self.rng.range(0..256) as u8));
+        }
+        if self.rng.chance(200) {
+            request.order = Some(GroupOrder::Descending);
+        }
+        if self.rng.chance(300) {
+            request.rendezvous_timeout = Some(self.millis(100..3000));
+        }
+        let seats = self.sim.ask(peer, request, join).into_iter().collect();
+        self.misfortunes(index, peer, &mut healthy);
+        self.viewers.push(Viewing { peer, seats, track, healthy });
+    }
+
+    fn misfortunes(&mut self, viewer: usize, peer: PeerId, healthy: &mut bool) {
+        if self.rng.chance(200) {
+            let first = self.millis(0..3000);
+            let pause = self.millis(1..1500);
+            let paused = self.rng.chance(500);
+            self.at(first, Act::Forward { viewer, forward: paused });
+            self.at(first + pause, Act::Forward { viewer, forward: !paused });
+        }
+        if self.rng.chance(200) {
+            let when = self.millis(0..3000);
+            self.at(when, Act::Update { viewer });
+        }
+        if self.rng.chance(250) {
+            let when = self.millis(0..3000);
+            self.at(when, Act::Fetch { viewer });
+        }
+        if self.rng.chance(150) {
+            let (when, length) = (self.millis(0..3000), self.millis(1..4000));
+            self.at(when, Act::Stall { viewer, stalled: true });
+            self.at(when + length, Act::Stall { viewer, stalled: false });
+            *healthy = false;
+        }
+        if self.rng.chance(200) {
+            let when = self.millis(0..4000);
+            self.at(when, Act::Leave { viewer });
+        } else if self.rng.chance(100) {
+            let how = match self.rng.range(0..3) {
+                0 => Failure::CutAfter(self.rng.range(1..2000)),
+                1 => Failure::Close,
+                _ => Failure::GoawayThenClose,
+            };
+            let when = self.millis(0..3000);
+            self.at(when, Act::Fail { peer, how });
+            if self.rng.chance(600) {
+                let track = self.rng.index(self.solid.len());
+                let back = self.millis(0..1000);
+                self.at(when + back, Act::Viewer { track });
+            }
+            *healthy = false;
+        }
+    }
+
+    fn filter(&mut self, _draft: Draft) -> LocationFilter {
+        let start = Location::new(self.rng.range(0..5), self.rng.range(0..4));
+        match self.rng.range(0..10) {
+            0..=4 => LocationFilter::NextObject,
+            5 | 6 => LocationFilter::RelativeGroup(0),
+            7 => LocationFilter::All,
+            8 => LocationFilter::From(start),
+            _ => {
+                let group = start.group.0 + self.rng.range(0..4);
+                LocationFilter::Range(start, RangeEnd { group: group.into(), object: None })
+            }
+        }
+    }
+
+    fn fetch(&mut self, viewer: usize) {
+        let Viewing { peer, track, .. } = self.viewers[viewer];
+        let start = Location::new(self.rng.range(0..4), self.rng.range(0..3));
+        let end = RangeEnd { group: (start.group.0 + self.rng.range(0..4)).into(), object: None };
+        let order =
+            if self.rng.chance(250) { GroupOrder::Descending } else { GroupOrder::Ascending };
+        self.sim.fetch(peer, TRACKS[track], LocationFilter::Range(start, end), order);
+    }
+
+    fn interest(&mut self) {
+        let (draft, link) = (self.draft(), link(&mut self.rng));
+        let peer = self.sim.peer_over(draft, link);
+        let prefix = *self.rng.pick(&["live", "studio", ""]);
+        let interest = *self.rng.pick(&[Interest::Tracks, Interest::Namespaces, Interest::Both]);
+        self.sim.interest(peer, prefix, interest);
+    }
+
+    // The judgement.
+
+    fn judge(&mut self) {
+        let sim = &self.sim;
+        sim.check_answered();
+        for viewing in &self.viewers {
+            let Some(solid) = self.solid[viewing.track].filter(|_| viewing.healthy) else {
+                continue;
+            };
+            sim.check_session(viewing.peer);
+            for seat in &viewing.seats {
+                sim.check_complete(*seat, &[solid]);
+            }
+        }
+        for solid in self.solid.iter().flatten() {
+            sim.check_session(*solid);
+        }
+        for viewing in &self.viewers {
+            for fetch in sim.at(viewing.peer).fetches() {
+                sim.check_fetch(viewing.peer, fetch);
+            }
+        }
+        for track in &TRACKS[..self.solid.len()] {
+            sim.check_demand(&track_name(track));
+        }
+        self.sim.check_all_gone();
+    }
+}
