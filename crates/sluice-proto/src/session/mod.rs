@@ -12,13 +12,30 @@
 //!
 //! Events and commands are canonical (`model`). What a draft cannot express is emulated here or
 //! refused with [`CommandError`]; owners never ask which draft a peer speaks. A peer's
-//! fault costs what [`Violation::reach`](crate::wire::Violation::reach) says: a stream, a request, or the session.
+//! fault costs what [`Violation::reach`](crate::wire::Violation::reach) says: a stream, a request,
+//! or the session.
+//!
+//! State is cut by what owns it: `requests` is the table of requests, `inbound` the streams that
+//! are read, `outbox` what waits for a stream, `tokens` the peer's token aliases. `commands` and
+//! `data_out` are what owners call, `receive` what messages do.
 
 mod command;
+mod commands;
 mod config;
+mod data_out;
 mod deadline;
 mod event;
+mod inbound;
 mod limits;
+mod outbox;
+mod receive;
+mod requests;
+mod setup;
+mod streams;
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 pub use command::{CommandError, SendDatagramError};
 pub use config::SessionConfig;
@@ -26,224 +43,255 @@ pub use deadline::SessionDeadline;
 pub use event::{RequestEnd, Response, SessionEnd, SessionEvent};
 pub use limits::SessionLimits;
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use crate::model::{GroupOrder, RequestId, ResetCode, SessionCode, TrackAlias};
+use crate::transport::{PeerInfo, Side, StreamId, Transport};
+use crate::wire::{Dialect, Violation};
+use inbound::{EarlyData, Inbound};
+use outbox::Outbox;
+use requests::RequestTable;
+use setup::Setup;
+use tokens::TokenCache;
 
-use bytes::Bytes;
-
-use crate::model::{
-    DatagramHead, DoneCode, FetchOk, PublishOk, Request, RequestError, RequestId, RequestOk,
-    RequestUpdate, ResetCode, SessionCode, StateNotify, SubgroupHead, SubscribeOk, TrackAlias,
-    TrackName, TrackNamespace,
-};
-use crate::transport::{PeerInfo, StreamId, Transport};
-use crate::wire::Dialect;
-
-/// Whether a session has read everything there was.
+/// Whether a call of [`Session::handle_transport`] read everything there was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadProgress {
-    /// Nothing more until the transport has events.
+    /// Everything; a transport event comes first.
     Idle,
-    /// The read budget is used up: call again next turn, events or not.
+    /// The read budget was used up: call again next turn.
     More,
 }
 
-/// One peer. See the module's documentation for how to drive it.
-#[derive(Debug)]
+/// One MOQT session. See the module documentation for how it is driven.
 pub struct Session {
+    config: SessionConfig,
+    info: PeerInfo,
+    side: Side,
+    dialect: Option<&'static Dialect>,
+    setup: Setup,
+    requests: RequestTable,
+    tokens: TokenCache,
     events: VecDeque<SessionEvent>,
-    closed: bool,
+
+    control_in: Option<StreamId>,
+    control_out: Option<StreamId>,
+    control: Outbox,
+    /// Half-closed streams of requests that are forgotten, and what waits for them.
+    leaving: Vec<(StreamId, Outbox)>,
+    /// Streams to reset and stop at the next flush.
+    resets: Vec<(StreamId, u64)>,
+    /// Requests with something in their outbox.
+    dirty: BTreeSet<RequestId>,
+    /// Control streams and request streams to close after what is queued was written.
+    streams: HashMap<StreamId, Inbound>,
+    readable: BTreeSet<StreamId>,
+    datagrams_readable: bool,
+
+    aliases_in: HashMap<TrackAlias, RequestId>,
+    /// Aliases of subscriptions that ended here: their late data is not early data.
+    ended_aliases: VecDeque<TrackAlias>,
+    fetches_in: BTreeMap<RequestId, (RequestId, GroupOrder)>,
+    early: EarlyData,
+
+    data_out: HashMap<StreamId, RequestId>,
     next_alias: u64,
+
+    goaway_sent: bool,
+    goaway_received: bool,
+    goaway_timeout: Option<Duration>,
+    goaway_deadline: Option<Instant>,
+    /// Updates of the peer that carried a fill, and what they update.
+    fill_updates: BTreeMap<RequestId, RequestId>,
+    closing: Option<Closing>,
+    closed: bool,
+}
+
+/// A close that the transport does not know of yet.
+struct Closing {
+    wire_code: u64,
+    reason: String,
 }
 
 impl Session {
-    /// A session over a connection that was just established.
-    pub fn new(_config: &SessionConfig, _info: &PeerInfo, _now: Instant) -> Self {
-        Self { events: VecDeque::new(), closed: false, next_alias: 1 }
+    /// A session on the connection that `info` describes.
+    pub fn new(config: &SessionConfig, info: &PeerInfo, now: Instant) -> Self {
+        let side = info.side;
+        let mut session = Self {
+            config: config.clone(),
+            info: info.clone(),
+            side,
+            dialect: None,
+            setup: Setup::new(now + config.limits.setup_timeout),
+            requests: RequestTable::new(side),
+            tokens: TokenCache::new(
+                usize::try_from(config.limits.token_cache_bytes).unwrap_or(usize::MAX),
+            ),
+            events: VecDeque::new(),
+            control_in: None,
+            control_out: None,
+            control: Outbox::default(),
+            leaving: Vec::new(),
+            resets: Vec::new(),
+            dirty: BTreeSet::new(),
+            streams: HashMap::new(),
+            readable: BTreeSet::new(),
+            datagrams_readable: false,
+            aliases_in: HashMap::new(),
+            ended_aliases: VecDeque::new(),
+            fetches_in: BTreeMap::new(),
+            early: EarlyData::default(),
+            data_out: HashMap::new(),
+            next_alias: 1,
+            goaway_sent: false,
+            goaway_received: false,
+            goaway_timeout: None,
+            goaway_deadline: None,
+            fill_updates: BTreeMap::new(),
+            closing: None,
+            closed: false,
+        };
+        session.choose_dialect();
+        session
     }
 
-    /// Takes what happened on the connection, at most
-    /// [`event_read_bytes`](SessionLimits::event_read_bytes) of data.
-    pub fn handle_transport(&mut self, _t: &mut dyn Transport, _now: Instant) -> ReadProgress {
-        ReadProgress::Idle
-    }
-
-    /// The next thing the owner has to know.
+    /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, and what for.
+    /// The next deadline and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, SessionDeadline)> {
-        deadline::soonest([])
+        if self.closed {
+            return None;
+        }
+        deadline::soonest([
+            (self.setup.deadline(), SessionDeadline::Setup),
+            (self.early.deadline(), SessionDeadline::EarlyData),
+            (self.goaway_deadline, SessionDeadline::Goaway),
+        ])
     }
 
-    /// Time has passed. Flush afterwards.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        if self.setup.deadline().is_some_and(|at| now >= at) {
+            return self.close(SessionCode::ControlMessageTimeout, "no SETUP in time");
+        }
+        if self.goaway_deadline.is_some_and(|at| now >= at) {
+            return self.close(SessionCode::GoawayTimeout, "still here after GOAWAY");
+        }
+        self.drop_early_data(now);
+    }
 
-    /// Writes what is queued, as far as the connection takes it.
-    pub fn flush(&mut self, _t: &mut dyn Transport, _now: Instant) {}
+    /// Writes what the commands queued.
+    pub fn flush(&mut self, transport: &mut dyn Transport, now: Instant) {
+        if let Some(timeout) = self.goaway_timeout.take() {
+            self.goaway_deadline = Some(now + timeout);
+        }
+        self.open_control(transport);
+        if let Some(stream) = self.control_out {
+            self.control.flush(stream, transport);
+        }
+        self.send_waiting(transport);
+        self.flush_requests(transport);
+        self.apply_stops(transport);
+        let limit = self.config.limits.control_buffer_bytes_max;
+        let queued = self.control.queued_bytes()
+            + self
+                .dirty
+                .iter()
+                .filter_map(|id| self.requests.get(*id))
+                .fold(0, |sum, entry| sum + entry.outbox.queued_bytes());
+        if queued > limit && self.closing.is_none() {
+            self.close(SessionCode::Internal, "too many control messages are unread");
+        }
+        if let Some(closing) = self.closing.take() {
+            transport.close(closing.wire_code, &closing.reason);
+            self.closed = true;
+        }
+    }
 
-    /// Whether [`flush`](Self::flush) has something to do.
+    /// Whether `flush` has something to write.
     pub fn needs_flush(&self) -> bool {
-        false
+        self.closing.is_some()
+            || self.control.queued_bytes() > 0
+            || !self.dirty.is_empty()
+            || !self.resets.is_empty()
+            || !self.leaving.is_empty()
+            || !self.requests.waiting.is_empty()
+            || self.early.has_stops()
+            || self.setup.needs_control(self.control_out.is_some())
     }
 
-    /// Whether the session is over. Drop it when its events are drained and it is flushed.
+    /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.closed || self.closing.is_some()
     }
 
-    /// Whether both SETUPs are done.
+    /// Whether setup is done.
     pub fn is_ready(&self) -> bool {
-        false
+        self.setup.is_done()
     }
 
-    /// The peer's draft; `None` until it is known.
+    /// The draft's table, once the draft is known.
     pub fn dialect(&self) -> Option<&'static Dialect> {
-        None
+        self.dialect
     }
 
-    /// Whether the peer sent GOAWAY: start nothing new here if there is another source.
+    /// What was settled before MOQT's first byte.
+    pub fn info(&self) -> &PeerInfo {
+        &self.info
+    }
+
+    /// Whether the peer sent GOAWAY: no new requests should be made here.
     pub fn peer_going_away(&self) -> bool {
-        false
+        self.goaway_received
     }
 
-    /// Asks the peer for something. Waits inside the session while the peer gives no credit.
-    ///
-    /// Interest in namespaces and tracks at once is one request here also where the draft needs
-    /// two. A joining fetch, a fill or a filter that the draft lacks is refused: resolve it first.
-    pub fn request(&mut self, _request: Request) -> Result<RequestId, CommandError> {
-        Err(CommandError::NotReady)
+    /// Closes the session. `Closed` is the last event.
+    pub fn close(&mut self, code: SessionCode, reason: &str) {
+        let end = SessionEnd::Local { code, reason: reason.to_owned() };
+        self.end(code, reason.to_owned(), end);
     }
 
-    /// Changes a request of ours, or a subscription taken by the peer's PUBLISH. The id names the
-    /// update in the answer and its fill. Where updates have no answer it applies at once.
-    pub fn update(
-        &mut self,
-        id: RequestId,
-        _update: RequestUpdate,
-    ) -> Result<RequestId, CommandError> {
-        Err(CommandError::NotOpen(id))
+    /// The peer broke a rule that costs the session.
+    fn violated(&mut self, violation: Violation) {
+        let code = violation.session_code();
+        self.violated_with(violation, code);
     }
 
-    /// Ends our SUBSCRIBE, FETCH, namespace interest or namespace publication, or leaves a track
-    /// taken by the peer's PUBLISH. Nothing more is reported of it. A PUBLISH of ours ends by
-    /// [`publish_done`](Self::publish_done).
-    pub fn cancel(&mut self, _id: RequestId, _code: ResetCode) {}
-
-    /// An alias that no track published on this session has.
-    pub fn next_alias(&mut self) -> TrackAlias {
-        let alias = TrackAlias(self.next_alias);
-        self.next_alias += 1;
-        alias
+    fn violated_with(&mut self, violation: Violation, code: SessionCode) {
+        let reason = format!("{violation} ({})", violation.section());
+        self.end(code, reason, SessionEnd::Violation { code, violation });
     }
 
-    /// Accepts the peer's SUBSCRIBE.
-    ///
-    /// Answers to a request that the peer has ended meanwhile are ignored, here and below. An
-    /// answer that the peer's draft cannot express becomes a refusal, and the request is reported
-    /// as cancelled.
-    pub fn subscribe_ok(&mut self, _id: RequestId, _ok: SubscribeOk) {}
-
-    /// Accepts the peer's PUBLISH. Where the draft has no room for the settings, an update follows
-    /// by itself.
-    pub fn publish_ok(&mut self, _id: RequestId, _ok: PublishOk) {}
-
-    /// Accepts the peer's FETCH; objects may have been sent before.
-    pub fn fetch_ok(&mut self, _id: RequestId, _ok: FetchOk) {}
-
-    /// Accepts the peer's namespace publication or interest, or answers its TRACK_STATUS.
-    pub fn request_ok(&mut self, _id: RequestId, _ok: RequestOk) {}
-
-    /// Refuses a request of the peer. Data streams opened for it are reset.
-    pub fn refuse(&mut self, _id: RequestId, _error: RequestError) {}
-
-    /// Answers an update of the peer; ignored where updates have no answer. A refused update of a
-    /// subscription ends it: [`publish_done`](Self::publish_done) has to follow, with
-    /// [`DoneCode::UpdateFailed`].
-    pub fn answer_update(
-        &mut self,
-        _id: RequestId,
-        _update_id: RequestId,
-        _result: Result<RequestOk, RequestError>,
-    ) {
+    fn end(&mut self, code: SessionCode, reason: String, end: SessionEnd) {
+        if self.is_closed() {
+            return;
+        }
+        let wire_code = self.fallback_dialect().session_code(code);
+        self.closing = Some(Closing { wire_code, reason });
+        self.events.push_back(SessionEvent::Closed(end));
     }
 
-    /// Ends a subscription that we serve: the peer's SUBSCRIBE or our PUBLISH. It is sent, with
-    /// the number of streams, once all data streams opened for it are finished or reset by their
-    /// owner. Where the draft does not end a subscription for this reason it stays open.
-    pub fn publish_done(&mut self, _id: RequestId, _code: DoneCode, _reason: &str) {}
-
-    /// Withdraws the acceptance of a namespace that the peer publishes.
-    pub fn revoke(&mut self, _id: RequestId, _error: RequestError) {}
-
-    /// Announces a namespace under the prefix of the peer's interest `id`. Where the draft has no
-    /// message for it, a PUBLISH_NAMESPACE of ours stands in.
-    pub fn namespace(&mut self, _id: RequestId, _suffix: TrackNamespace) {}
-
-    /// Takes back what [`namespace`](Self::namespace) announced; ignored if nothing was.
-    pub fn namespace_done(&mut self, _id: RequestId, _suffix: TrackNamespace) {}
-
-    /// Says that a track under the prefix of the peer's interest `id` will not be offered by
-    /// PUBLISH. Left out where the draft cannot say it.
-    pub fn publish_blocked(&mut self, _id: RequestId, _suffix: TrackNamespace, _name: TrackName) {}
-
-    /// Tells a subscriber what changed. Left out where the draft cannot say it.
-    pub fn state_notify(&mut self, _id: RequestId, _notify: StateNotify) {}
-
-    /// Asks the peer to leave: its new requests are refused from now on. With a timeout the
-    /// session is closed when that has passed. Only a server can name a uri; a second call is
-    /// ignored.
-    pub fn goaway(&mut self, _uri: &str, _timeout: Option<Duration>) {}
-
-    /// Ends the session. [`SessionEvent::Closed`] follows at once.
-    pub fn close(&mut self, _code: SessionCode, _reason: &str) {}
-
-    /// Opens a data stream for subscription `id`, the peer's SUBSCRIBE or our PUBLISH, and counts
-    /// it. Returns the stream and its encoded head, which has to be written first, best in one
-    /// write with the first object. The alias in `head` is replaced by the subscription's.
-    ///
-    /// `None`: no stream credit; [`SessionEvent::StreamsAvailable`] follows. `order` is as in
-    /// [`Transport::set_priority`].
-    pub fn open_subgroup(
-        &mut self,
-        _t: &mut dyn Transport,
-        id: RequestId,
-        _head: &SubgroupHead,
-        _order: i32,
-    ) -> Result<Option<(StreamId, Bytes)>, CommandError> {
-        Err(CommandError::NotOpen(id))
+    /// The connection is over, whoever ended it.
+    fn lost(&mut self, end: SessionEnd) {
+        if self.is_closed() {
+            self.closing = None;
+            self.closed = true;
+            return;
+        }
+        self.closed = true;
+        self.events.push_back(SessionEvent::Closed(end));
     }
 
-    /// The same for the peer's FETCH, or its SUBSCRIBE or update that asked for a fill.
-    pub fn open_fetch(
-        &mut self,
-        _t: &mut dyn Transport,
-        id: RequestId,
-        _order: i32,
-    ) -> Result<Option<(StreamId, Bytes)>, CommandError> {
-        Err(CommandError::NotOpen(id))
+    /// The dialect, or the one whose numbers are used before the draft is known.
+    fn fallback_dialect(&self) -> &'static Dialect {
+        self.dialect.unwrap_or_else(setup::oldest_dialect)
     }
 
-    /// Ends a data stream of ours after what was written on it.
-    pub fn finish_data(&mut self, _t: &mut dyn Transport, _stream: StreamId) {}
-
-    /// Abandons a data stream of ours.
-    pub fn reset_data(&mut self, _t: &mut dyn Transport, _stream: StreamId, _code: ResetCode) {}
-
-    /// Asks the peer to stop sending on one of its data streams. Nothing more is reported of it.
-    pub fn stop_data(&mut self, _t: &mut dyn Transport, _stream: StreamId, _code: ResetCode) {}
-
-    /// Sends an object of subscription `id` in a datagram. The alias in `head` is replaced by the
-    /// subscription's.
-    pub fn send_datagram(
-        &mut self,
-        _t: &mut dyn Transport,
-        id: RequestId,
-        _head: &DatagramHead,
-        _payload: &[Bytes],
-    ) -> Result<(), SendDatagramError> {
-        Err(CommandError::NotOpen(id).into())
+    fn reset_code(&self, code: ResetCode) -> u64 {
+        self.fallback_dialect().reset_code(code)
     }
 }

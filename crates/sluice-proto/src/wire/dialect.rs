@@ -18,7 +18,7 @@ use super::layout::setup::SetupOption;
 use super::layout::track_properties::TrackPropertyForm;
 use super::varint::Integers;
 use super::{draft14, draft16, draft18, draft20};
-use crate::model::{DoneCode, PropertyEncoding, ResetCode, SessionCode};
+use crate::model::{DoneCode, PropertyEncoding, RequestKind, ResetCode, SessionCode};
 
 /// A draft that Sluice speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -217,6 +217,15 @@ pub struct Dialect {
 }
 
 impl Dialect {
+    /// Whether the end of a namespace request names the namespace rather than the request.
+    pub fn ends_by_name(&self, kind: RequestKind) -> bool {
+        let form = match kind {
+            RequestKind::SubscribeNamespace => self.unsubscribe_namespace_ref,
+            _ => self.publish_namespace_ref,
+        };
+        form == NamespaceRefForm::Name
+    }
+
     /// The draft it describes.
     pub fn draft(&self) -> Draft {
         self.draft

@@ -130,6 +130,21 @@ impl Dialect {
         self.messages.iter().flat_map(|part| part.iter())
     }
 
+    /// The kind of request that messages of this type make, if they make one.
+    pub fn request_kind(&self, code: u64) -> Option<RequestKind> {
+        match self.message_row(code).ok()?.message {
+            MessageKind::Subscribe => Some(RequestKind::Subscribe),
+            MessageKind::Publish => Some(RequestKind::Publish),
+            MessageKind::Fetch => Some(RequestKind::Fetch),
+            MessageKind::TrackStatus => Some(RequestKind::TrackStatus),
+            MessageKind::PublishNamespace => Some(RequestKind::PublishNamespace),
+            MessageKind::SubscribeNamespace | MessageKind::SubscribeTracks => {
+                Some(RequestKind::SubscribeNamespace)
+            }
+            _ => None,
+        }
+    }
+
     fn message_row(&self, code: u64) -> Result<&'static MessageRow, Violation> {
         let row = self.message_rows().find(|row| row.code == code);
         row.ok_or(Violation::UnknownMessage { code })

@@ -110,6 +110,46 @@ pub enum Message {
     UnsubscribeNamespace(NamespaceRef),
 }
 
+impl Message {
+    /// The message's name. A response has the name that the newest draft gives it.
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Message::ClientSetup { .. } => MessageKind::ClientSetup,
+            Message::ServerSetup { .. } => MessageKind::ServerSetup,
+            Message::Setup(_) => MessageKind::Setup,
+            Message::Goaway(_) => MessageKind::Goaway,
+            Message::RequestIdLimit(_) => MessageKind::MaxRequestId,
+            Message::RequestsBlocked(_) => MessageKind::RequestsBlocked,
+            Message::Request { request, .. } => match request {
+                Request::Subscribe(_) => MessageKind::Subscribe,
+                Request::Publish(_) => MessageKind::Publish,
+                Request::Fetch(_) => MessageKind::Fetch,
+                Request::TrackStatus(_) => MessageKind::TrackStatus,
+                Request::PublishNamespace(_) => MessageKind::PublishNamespace,
+                Request::SubscribeNamespace(_) => MessageKind::SubscribeNamespace,
+            },
+            Message::Response { response, .. } => match response {
+                Response::Subscribe(_) => MessageKind::SubscribeOk,
+                Response::Publish(_) => MessageKind::PublishOk,
+                Response::Fetch(_) => MessageKind::FetchOk,
+                Response::Ok(_) => MessageKind::RequestOk,
+                Response::Error(_) => MessageKind::RequestError,
+            },
+            Message::Update { .. } => MessageKind::RequestUpdate,
+            Message::PublishDone { .. } => MessageKind::PublishDone,
+            Message::StateNotify { .. } => MessageKind::PublishStateNotify,
+            Message::Namespace { .. } => MessageKind::Namespace,
+            Message::NamespaceDone { .. } => MessageKind::NamespaceDone,
+            Message::PublishBlocked { .. } => MessageKind::PublishBlocked,
+            Message::Unsubscribe(_) => MessageKind::Unsubscribe,
+            Message::FetchCancel(_) => MessageKind::FetchCancel,
+            Message::PublishNamespaceDone(_) => MessageKind::PublishNamespaceDone,
+            Message::PublishNamespaceCancel { .. } => MessageKind::PublishNamespaceCancel,
+            Message::UnsubscribeNamespace(_) => MessageKind::UnsubscribeNamespace,
+        }
+    }
+}
+
 /// How a draft names a namespace request that ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum NamespaceRef {

@@ -6,6 +6,7 @@ mod outgoing;
 mod publisher;
 mod viewer;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
@@ -30,7 +31,6 @@ pub use viewer::{FetchId, FetchView, View, ViewId, ViewState};
 const TURNS_MAX: usize = 10_000;
 
 /// One scripted peer.
-#[derive(Debug)]
 pub struct Peer {
     /// The draft it speaks.
     pub draft: Draft,
@@ -60,6 +60,12 @@ pub struct Peer {
     pub(crate) announced: Option<RequestId>,
 }
 
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("draft", &self.draft).finish_non_exhaustive()
+    }
+}
+
 impl Peer {
     pub(crate) fn new(draft: Draft, wire: Wire, end: End, now: Instant) -> Self {
         let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
@@ -71,7 +77,7 @@ impl Peer {
             end,
             publisher: Publisher::default(),
             viewer: Viewer::default(),
-            more: false,
+            more: true,
             reading: true,
             ready: None,
             goaways: Vec::new(),

@@ -1,0 +1,171 @@
+//! Streams that are read: what each is, and what was read of it but not used.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::model::{DatagramHead, RequestId, TrackAlias};
+use crate::transport::StreamId;
+use crate::wire::data::{FetchDecoder, SubgroupDecoder, UniHead};
+
+/// A stream that is read.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    /// The peer's control stream.
+    Control(BytesMut),
+    /// A unidirectional stream whose head is not complete.
+    NewUni(Bytes),
+    /// A bidirectional stream of the peer whose first message is not complete.
+    NewRequest(BytesMut),
+    /// The peer's half of a request's stream.
+    Request(RequestId, BytesMut),
+    /// A subgroup of a subscription.
+    Subgroup(SubgroupStream),
+    /// An answer to a fetch, or a fill.
+    Fetch(FetchStream),
+    /// A data stream whose track or fetch is not known yet; not read on until it is.
+    Early(UniHead, Bytes),
+    /// Bytes to throw away.
+    Discard,
+}
+
+/// Where a data stream is between its objects.
+#[derive(Debug, Default)]
+pub(super) struct Payload {
+    /// Read, not used: the start of a head, or payload.
+    pub unread: Bytes,
+    /// Bytes of the current object's payload that did not arrive.
+    pub bytes_left: u64,
+}
+
+impl Payload {
+    /// Adds bytes. Copies only while a head is cut in two.
+    pub fn push(&mut self, data: Bytes) {
+        if self.unread.is_empty() {
+            self.unread = data;
+        } else {
+            let mut joined = BytesMut::with_capacity(self.unread.len() + data.len());
+            joined.extend_from_slice(&self.unread);
+            joined.extend_from_slice(&data);
+            self.unread = joined.freeze();
+        }
+    }
+
+    /// The next part of the payload, if one is due and there.
+    pub fn take(&mut self) -> Option<Bytes> {
+        if self.bytes_left == 0 || self.unread.is_empty() {
+            return None;
+        }
+        let bytes = usize::try_from(self.bytes_left).unwrap_or(usize::MAX).min(self.unread.len());
+        self.bytes_left -= bytes as u64;
+        Some(self.unread.split_to(bytes))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SubgroupStream {
+    pub request: RequestId,
+    pub decoder: SubgroupDecoder,
+    pub payload: Payload,
+}
+
+#[derive(Debug)]
+pub(super) struct FetchStream {
+    pub decoder: FetchDecoder,
+    pub payload: Payload,
+}
+
+/// What a kept datagram costs besides its payload.
+const DATAGRAM_COST_BYTES: usize = 128;
+
+/// Data that came before what says whose it is (MOQT-18 §11.1, §11.4.2).
+#[derive(Debug, Default)]
+pub(super) struct EarlyData {
+    streams: VecDeque<(StreamId, Instant)>,
+    datagrams: VecDeque<(DatagramHead, Bytes, Instant)>,
+    datagram_bytes: usize,
+    /// Streams to stop at the next flush.
+    stops: Vec<(StreamId, u64)>,
+}
+
+impl EarlyData {
+    pub fn deadline(&self) -> Option<Instant> {
+        let stream = self.streams.front().map(|(_, until)| *until);
+        let datagram = self.datagrams.front().map(|(.., until)| *until);
+        stream.into_iter().chain(datagram).min()
+    }
+
+    /// Keeps a stream; false if there are too many.
+    pub fn keep_stream(&mut self, stream: StreamId, until: Instant, max: usize) -> bool {
+        if self.streams.len() >= max {
+            return false;
+        }
+        self.streams.push_back((stream, until));
+        true
+    }
+
+    /// Keeps a datagram, unless that would be too many bytes.
+    pub fn keep_datagram(
+        &mut self,
+        head: DatagramHead,
+        payload: Bytes,
+        until: Instant,
+        bytes_max: usize,
+    ) {
+        let cost = payload.len() + DATAGRAM_COST_BYTES;
+        if self.datagram_bytes + cost > bytes_max {
+            return;
+        }
+        self.datagram_bytes += cost;
+        self.datagrams.push_back((head, payload, until));
+    }
+
+    pub fn forget_stream(&mut self, stream: StreamId) {
+        self.streams.retain(|(kept, _)| *kept != stream);
+    }
+
+    /// Streams kept, oldest first.
+    pub fn streams(&self) -> Vec<StreamId> {
+        self.streams.iter().map(|(stream, _)| *stream).collect()
+    }
+
+    /// Takes the datagrams of a track that is now known.
+    pub fn datagrams_of(&mut self, alias: TrackAlias) -> Vec<(DatagramHead, Bytes)> {
+        let mut taken = Vec::new();
+        self.datagrams.retain(|(head, payload, _)| {
+            if head.alias == alias {
+                self.datagram_bytes -= payload.len() + DATAGRAM_COST_BYTES;
+                taken.push((head.clone(), payload.clone()));
+            }
+            head.alias != alias
+        });
+        taken
+    }
+
+    /// Streams that waited too long; datagrams that did are dropped.
+    pub fn expired(&mut self, now: Instant) -> Vec<StreamId> {
+        while self.datagrams.front().is_some_and(|(.., until)| now >= *until) {
+            if let Some((_, payload, _)) = self.datagrams.pop_front() {
+                self.datagram_bytes -= payload.len() + DATAGRAM_COST_BYTES;
+            }
+        }
+        let mut expired = Vec::new();
+        while self.streams.front().is_some_and(|(_, until)| now >= *until) {
+            expired.extend(self.streams.pop_front().map(|(stream, _)| stream));
+        }
+        expired
+    }
+
+    pub fn stop_later(&mut self, stream: StreamId, code: u64) {
+        self.stops.push((stream, code));
+    }
+
+    pub fn has_stops(&self) -> bool {
+        !self.stops.is_empty()
+    }
+
+    pub fn take_stops(&mut self) -> Vec<(StreamId, u64)> {
+        std::mem::take(&mut self.stops)
+    }
+}

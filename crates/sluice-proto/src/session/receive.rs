@@ -1,0 +1,586 @@
+//! Control messages as they arrive, on the control stream and on requests' own streams.
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::inbound::Inbound;
+use super::requests::{Entry, IdFault, Maker, Phase};
+use super::streams::Flow;
+use super::{RequestEnd, Response, Session, SessionEvent};
+use crate::model::{
+    FetchRange, Interest, Request, RequestCode, RequestError, RequestId, RequestKind, RequestOk,
+    RequestUpdate, ResetCode, SessionCode,
+};
+use crate::transport::{Side, StreamId, Transport};
+use crate::wire::{
+    About, Context, Message, MessageKind, MessageStream, NamespaceRef, Reach, RequestTransport,
+    Violation,
+};
+
+impl Session {
+    pub(super) fn handle_control_bytes(&mut self, buffer: &mut BytesMut, now: Instant) -> Flow {
+        loop {
+            // Before the version is agreed in band, CLIENT_SETUP is framed as in its draft.
+            match self.fallback_dialect().split_frame(buffer) {
+                Ok(Some((kind, body))) => self.handle_control_message(kind, body, now),
+                Ok(None) => return Flow::On,
+                Err(violation) => self.violated(violation),
+            }
+            if self.is_closed() {
+                return Flow::Hold;
+            }
+        }
+    }
+
+    fn handle_control_message(&mut self, kind: u64, body: Bytes, now: Instant) {
+        let context = Context::control(self.side.peer());
+        let decoded = self.decode(kind, body.clone(), &context);
+        let message = match decoded {
+            Ok(message) => message,
+            Err(violation) => return self.control_violated(violation, kind, body),
+        };
+        match message {
+            Message::ClientSetup { .. } | Message::ServerSetup { .. } | Message::Setup(_) => {
+                self.handle_setup(message);
+            }
+            _ if !self.setup.has_received() => {
+                self.violated(Violation::SetupOrder { message: message.kind() });
+            }
+            Message::Goaway(goaway) => self.handle_goaway(goaway, None),
+            Message::RequestIdLimit(limit) => self.handle_request_id_limit(limit),
+            Message::RequestsBlocked(_) => {}
+            message if self.requests_on_control() => self.handle_request_message(message, now),
+            message => {
+                let message = message.kind();
+                self.violated(Violation::MisplacedMessage { message });
+            }
+        }
+    }
+
+    fn requests_on_control(&self) -> bool {
+        self.fallback_dialect().requests == RequestTransport::ControlStream
+    }
+
+    fn decode(&self, kind: u64, body: Bytes, context: &Context) -> Result<Message, Violation> {
+        self.fallback_dialect().decode(kind, body, context)
+    }
+
+    /// A violation on the control stream. What costs only a request is refused by id.
+    fn control_violated(&mut self, violation: Violation, kind: u64, body: Bytes) {
+        match (violation.reach(), self.request_head(kind, &body)) {
+            (Reach::Request, Some((id, kind))) => self.refuse_unread(id, kind, &violation, None),
+            _ => self.violated(violation),
+        }
+    }
+
+    /// Id and kind of a request whose body makes no sense further on.
+    fn request_head(&self, kind: u64, body: &[u8]) -> Option<(RequestId, RequestKind)> {
+        let dialect = self.fallback_dialect();
+        let kind = dialect.request_kind(kind)?;
+        let (id, _) = dialect.integers.read(body).ok()??;
+        Some((RequestId(id), kind))
+    }
+
+    /// Refuses a request that could not be read.
+    fn refuse_unread(
+        &mut self,
+        id: RequestId,
+        kind: RequestKind,
+        violation: &Violation,
+        stream: Option<(StreamId, BytesMut)>,
+    ) {
+        if self.take_request(id, kind, stream).is_some() {
+            let reason = format!("{violation} ({})", violation.section());
+            self.refuse(id, RequestError::new(violation.request_code(), reason));
+        }
+    }
+
+    fn handle_request_id_limit(&mut self, limit: u64) {
+        let previous = self.requests.limit.unwrap_or(0);
+        if limit <= previous {
+            return self.violated(Violation::RequestLimitNotRaised { limit, before: previous });
+        }
+        self.requests.limit = Some(limit);
+        self.requests.blocked_at = None;
+    }
+
+    /// The first message of a bidirectional stream that the peer opened.
+    pub(super) fn handle_new_request(
+        &mut self,
+        stream: StreamId,
+        mut buffer: BytesMut,
+        _transport: &mut dyn Transport,
+        now: Instant,
+    ) -> bool {
+        if !self.setup.has_received() {
+            self.streams.insert(stream, Inbound::NewRequest(buffer));
+            return false;
+        }
+        let dialect = self.fallback_dialect();
+        let (kind, body) = match dialect.split_frame(&mut buffer) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => {
+                self.streams.insert(stream, Inbound::NewRequest(buffer));
+                return true;
+            }
+            Err(violation) => {
+                self.violated(violation);
+                return false;
+            }
+        };
+        let context = Context::new_request(self.side.peer());
+        match dialect.decode(kind, body.clone(), &context) {
+            Ok(Message::Request { id, request }) => {
+                self.handle_request(id, request, Some((stream, buffer)), now);
+                !self.is_closed()
+            }
+            Ok(other) => {
+                self.violated(Violation::MisplacedMessage { message: other.kind() });
+                false
+            }
+            Err(violation) => {
+                match (violation.reach(), self.request_head(kind, &body)) {
+                    (Reach::Request, Some((id, kind))) => {
+                        self.refuse_unread(id, kind, &violation, Some((stream, buffer)));
+                    }
+                    _ => self.violated(violation),
+                }
+                !self.is_closed()
+            }
+        }
+    }
+
+    pub(super) fn handle_request_bytes(
+        &mut self,
+        id: RequestId,
+        buffer: &mut BytesMut,
+        now: Instant,
+    ) -> Flow {
+        loop {
+            let dialect = self.fallback_dialect();
+            let (kind, body) = match dialect.split_frame(buffer) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Flow::On,
+                Err(violation) => {
+                    self.violated(violation);
+                    return Flow::Hold;
+                }
+            };
+            // What ended here may still have messages on their way.
+            if let Some(about) = self.about(id) {
+                let stream = MessageStream::Request(id);
+                let context = Context { from: self.side.peer(), stream, about: Some(about) };
+                match dialect.decode(kind, body, &context) {
+                    Ok(Message::Goaway(goaway)) => self.handle_goaway(goaway, Some(id)),
+                    Ok(message) => self.handle_stream_message(id, message, now),
+                    Err(violation) => self.violated(violation),
+                }
+            }
+            if self.is_closed() {
+                return Flow::Hold;
+            }
+        }
+    }
+
+    /// What the next response on a request's stream answers.
+    fn about(&self, id: RequestId) -> Option<About> {
+        let entry = self.requests.get(id)?;
+        Some(match entry.phase {
+            Phase::Waiting | Phase::Pending => About::Request(entry.kind),
+            Phase::Open | Phase::Over => About::Update(entry.kind),
+        })
+    }
+
+    /// A message on the stream of request `id`.
+    fn handle_stream_message(&mut self, id: RequestId, message: Message, now: Instant) {
+        let first_answer = self.requests.get(id).is_some_and(|entry| {
+            entry.maker == Maker::Us
+                && entry.phase == Phase::Pending
+                && !matches!(message, Message::Response { .. } | Message::Update { .. })
+                && entry.kind == RequestKind::SubscribeNamespace
+        });
+        if first_answer {
+            return self.violated(Violation::MisplacedMessage { message: message.kind() });
+        }
+        match message {
+            Message::Namespace { suffix } => {
+                let owner = self.merged(id);
+                self.events.push_back(SessionEvent::Namespace { id: owner, suffix });
+            }
+            Message::NamespaceDone { suffix } => {
+                let owner = self.merged(id);
+                self.events.push_back(SessionEvent::NamespaceDone { id: owner, suffix });
+            }
+            Message::PublishBlocked { suffix, name } => {
+                let owner = self.merged(id);
+                self.events.push_back(SessionEvent::PublishBlocked { id: owner, suffix, name });
+            }
+            Message::Response { response, .. } => self.handle_response(id, response),
+            Message::Update { id: update_id, update, .. } => {
+                self.handle_update(id, update_id, update);
+            }
+            other => self.handle_request_message(other, now),
+        }
+    }
+
+    /// A message about a request, named by its id.
+    fn handle_request_message(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Request { id, request } => self.handle_request(id, request, None, now),
+            Message::Response { id, response } => self.handle_response(id, response),
+            Message::Update { id, existing, update } => self.handle_update(existing, id, update),
+            Message::PublishDone { id, done } => {
+                let Some(entry) = self.requests.get_mut(id).filter(|e| e.is_subscriber()) else {
+                    return;
+                };
+                if entry.peer_done.is_some() {
+                    return;
+                }
+                entry.peer_done = Some(done.clone());
+                entry.phase = Phase::Over;
+                self.events.push_back(SessionEvent::Ended { id, end: RequestEnd::Done(done) });
+                self.finish_stream(id);
+            }
+            Message::StateNotify { id, notify } => {
+                if self.requests.get(id).is_some_and(Entry::is_subscriber) {
+                    self.events.push_back(SessionEvent::StateNotify { id, notify });
+                } else {
+                    let message = MessageKind::PublishStateNotify;
+                    self.violated(Violation::MisplacedMessage { message });
+                }
+            }
+            Message::Unsubscribe(id) | Message::FetchCancel(id) => {
+                if self.requests.get(id).is_some_and(|entry| entry.phase != Phase::Over) {
+                    self.peer_cancelled(id, ResetCode::Cancelled);
+                }
+            }
+            Message::PublishNamespaceDone(which) => {
+                if let Some(id) =
+                    self.find_namespace(&which, RequestKind::PublishNamespace, Maker::Peer)
+                {
+                    self.peer_cancelled(id, ResetCode::Cancelled);
+                }
+            }
+            Message::UnsubscribeNamespace(which) => {
+                if let Some(id) =
+                    self.find_namespace(&which, RequestKind::SubscribeNamespace, Maker::Peer)
+                {
+                    self.peer_cancelled(id, ResetCode::Cancelled);
+                }
+            }
+            Message::PublishNamespaceCancel { which, code, reason } => {
+                let found = self.find_namespace(&which, RequestKind::PublishNamespace, Maker::Us);
+                let Some(id) = found else { return };
+                let hidden = self.requests.get(id).is_some_and(|entry| entry.hidden);
+                self.retire(id);
+                if !hidden {
+                    let end = RequestEnd::Revoked(RequestError::new(code, reason));
+                    self.events.push_back(SessionEvent::Ended { id, end });
+                }
+            }
+            other => self.violated(Violation::MisplacedMessage { message: other.kind() }),
+        }
+    }
+
+    fn find_namespace(
+        &self,
+        which: &NamespaceRef,
+        kind: RequestKind,
+        maker: Maker,
+    ) -> Option<RequestId> {
+        self.requests
+            .iter()
+            .find(|(id, entry)| {
+                entry.kind == kind
+                    && entry.maker == maker
+                    && match which {
+                        NamespaceRef::Name(name) => entry.namespace.as_ref() == Some(name),
+                        NamespaceRef::Request(request) => id == request,
+                    }
+            })
+            .map(|(id, _)| id)
+    }
+
+    /// Takes an id of the peer and enters its request; `None` if that closed the session or was
+    /// refused here.
+    fn take_request(
+        &mut self,
+        id: RequestId,
+        kind: RequestKind,
+        stream: Option<(StreamId, BytesMut)>,
+    ) -> Option<()> {
+        if !self.take_peer_id(id, stream.is_none()) {
+            return None;
+        }
+        let mut entry = Entry::new(kind, Maker::Peer, Phase::Pending);
+        if let Some((stream, rest)) = stream {
+            entry.stream = Some(stream);
+            self.streams.insert(stream, Inbound::Request(id, rest));
+            self.readable.insert(stream);
+        }
+        self.requests.insert(id, entry);
+        if self.goaway_sent {
+            self.refuse(id, RequestError::new(RequestCode::GoingAway, "this relay is draining"));
+            return None;
+        }
+        let max = self.config.limits.requests_max;
+        if self.requests.open_peer() > max as usize {
+            let reason = format!("{max} requests are open");
+            let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
+            error.retry_after = Some(std::time::Duration::from_secs(1));
+            self.refuse(id, error);
+            return None;
+        }
+        Some(())
+    }
+
+    fn take_peer_id(&mut self, id: RequestId, on_control: bool) -> bool {
+        let dialect = self.fallback_dialect();
+        let in_order = on_control && !dialect.namespaces_on_own_stream;
+        match self.requests.take_peer_id(id, in_order) {
+            Ok(()) => true,
+            Err(fault) => {
+                let id = id.0;
+                self.violated(match fault {
+                    IdFault::Parity => Violation::RequestIdParity { id },
+                    IdFault::Order { expected } => Violation::RequestIdOrder { id, expected },
+                    IdFault::Repeated => Violation::RequestIdRepeated { id },
+                    IdFault::TooMany { limit } => Violation::TooManyRequests { id, limit },
+                });
+                false
+            }
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        id: RequestId,
+        mut request: Request,
+        stream: Option<(StreamId, BytesMut)>,
+        _now: Instant,
+    ) {
+        let resolved = self.tokens.resolve(tokens_of(&mut request));
+        if self.take_request(id, request.kind(), stream).is_none() {
+            return;
+        }
+        if let Err(code) = resolved {
+            return self.close(code, "a token cannot be used");
+        }
+        let offered = match &request {
+            Request::Publish(publish) => Some(publish.alias),
+            _ => None,
+        };
+        if let Some(alias) = offered
+            && !self.alias_is_free(alias, id, &request)
+        {
+            return;
+        }
+        let Some(entry) = self.requests.get_mut(id) else { return };
+        match &request {
+            Request::Subscribe(subscribe) => entry.track = Some(subscribe.track.clone()),
+            Request::TrackStatus(status) => entry.track = Some(status.track.clone()),
+            Request::Publish(publish) => {
+                entry.track = Some(publish.track.clone());
+                entry.alias = Some(publish.alias);
+            }
+            Request::Fetch(fetch) => {
+                entry.order = fetch.order.unwrap_or_default();
+                if let FetchRange::Standalone(track, _) = &fetch.range {
+                    entry.track = Some(track.clone());
+                }
+            }
+            Request::PublishNamespace(publish) => {
+                entry.namespace = Some(publish.namespace.clone());
+            }
+            Request::SubscribeNamespace(subscribe) => {
+                entry.namespace = Some(subscribe.prefix.clone());
+                entry.interest = Some(subscribe.interest);
+            }
+        }
+        self.events.push_back(SessionEvent::Request { id, request });
+        if let Some(alias) = offered {
+            self.alias_known(alias, id);
+        }
+    }
+
+    /// MOQT-18 §11.1: two live tracks of one publisher cannot share an alias.
+    fn alias_is_free(
+        &mut self,
+        alias: crate::model::TrackAlias,
+        id: RequestId,
+        request: &Request,
+    ) -> bool {
+        let track = match request {
+            Request::Publish(publish) => Some(&publish.track),
+            _ => None,
+        };
+        self.check_alias(alias, id, track.cloned())
+    }
+
+    pub(super) fn check_alias(
+        &mut self,
+        alias: crate::model::TrackAlias,
+        id: RequestId,
+        track: Option<crate::model::FullTrackName>,
+    ) -> bool {
+        let holder = self.aliases_in.get(&alias).filter(|holder| **holder != id);
+        let Some(entry) = holder.and_then(|holder| self.requests.get(*holder)) else { return true };
+        if entry.phase == Phase::Over || entry.track == track {
+            return true;
+        }
+        self.violated(Violation::DuplicateTrackAlias { alias: alias.0 });
+        false
+    }
+
+    fn handle_update(&mut self, id: RequestId, update_id: RequestId, mut update: RequestUpdate) {
+        let Some(entry) = self.requests.get(id) else {
+            // It may have ended while the update was on its way.
+            self.take_peer_id(update_id, self.requests_on_control());
+            return;
+        };
+        if entry.maker == Maker::Us && entry.kind == RequestKind::Subscribe {
+            // Some publishers keep the stream alive with an update of the subscriber's own
+            // request. It changes nothing; the answer is ignored there.
+            return self.send_update_answer(id, update_id, Ok(RequestOk::default()));
+        }
+        if !self.take_peer_id(update_id, self.requests_on_control()) {
+            return;
+        }
+        if let Err(code) = self.tokens.resolve(&mut update.tokens) {
+            return self.close(code, "a token cannot be used");
+        }
+        if let Some(prefix) = &update.prefix
+            && let Some(entry) = self.requests.get_mut(id)
+        {
+            entry.namespace = Some(prefix.clone());
+        }
+        self.requests.earn();
+        if let Some(entry) = self.requests.get_mut(id) {
+            entry.updates.push_back(update_id);
+        }
+        if update.fill.is_some() {
+            self.fill_updates.insert(update_id, id);
+        }
+        self.events.push_back(SessionEvent::Update { id, update_id, update });
+    }
+
+    /// The request that the owner knows an interest by.
+    fn merged(&self, id: RequestId) -> RequestId {
+        match self.requests.get(id) {
+            Some(entry) if entry.hidden => entry.twin.unwrap_or(id),
+            _ => id,
+        }
+    }
+
+    fn handle_response(&mut self, id: RequestId, response: Response) {
+        // Where responses carry ids, the id may be that of an update.
+        if let Some(owner) = self.owner_of_update(id) {
+            return self.handle_update_response(owner, id, response);
+        }
+        let Some(entry) = self.requests.get_mut(id).filter(|entry| entry.maker == Maker::Us) else {
+            return;
+        };
+        match entry.phase {
+            Phase::Pending => self.handle_first_response(id, response),
+            Phase::Open | Phase::Over => {
+                if let Some(update_id) = entry.updates.front().copied() {
+                    self.handle_update_response(id, update_id, response);
+                }
+            }
+            Phase::Waiting => {}
+        }
+    }
+
+    fn owner_of_update(&self, update_id: RequestId) -> Option<RequestId> {
+        if self.requests.get(update_id).is_some() {
+            return None;
+        }
+        self.requests.iter().find(|(_, entry)| entry.updates.contains(&update_id)).map(|(id, _)| id)
+    }
+
+    fn handle_update_response(&mut self, id: RequestId, update_id: RequestId, response: Response) {
+        if let Some(entry) = self.requests.get_mut(id) {
+            entry.updates.retain(|waiting| *waiting != update_id);
+        }
+        let result = match response {
+            Response::Ok(ok) => Ok(ok),
+            Response::Error(error) => Err(error),
+            _ => Ok(RequestOk::default()),
+        };
+        self.events.push_back(SessionEvent::UpdateResponse { id, update_id, result });
+    }
+
+    fn handle_first_response(&mut self, id: RequestId, response: Response) {
+        if let Response::Error(error) = &response {
+            if self.side == Side::Server
+                && error.redirect.as_ref().is_some_and(|redirect| !redirect.uri.is_empty())
+            {
+                let reason = "a client redirects to another address";
+                return self.close(SessionCode::ProtocolViolation, reason);
+            }
+            let hidden = self.requests.get(id).is_some_and(|entry| entry.hidden);
+            let twin = self.requests.get(id).and_then(|entry| entry.twin);
+            self.retire(id);
+            match twin {
+                Some(twin) => self.twin_refused(id, twin, hidden, response),
+                None if hidden => {}
+                None => self.events.push_back(SessionEvent::Response { id, response }),
+            }
+            return;
+        }
+        let Some(entry) = self.requests.get_mut(id) else { return };
+        entry.phase = Phase::Open;
+        if let Response::Subscribe(ok) = &response {
+            entry.alias = Some(ok.alias);
+            entry.settings.largest = ok.largest;
+            let (alias, track) = (ok.alias, entry.track.clone());
+            if !self.check_alias(alias, id, track) {
+                return;
+            }
+            self.events.push_back(SessionEvent::Response { id, response });
+            return self.alias_known(alias, id);
+        }
+        if entry.kind == RequestKind::TrackStatus {
+            self.retire(id);
+        } else if let Some(twin) = entry.twin {
+            return self.twin_accepted(id, twin, response);
+        } else if entry.hidden {
+            return;
+        }
+        self.events.push_back(SessionEvent::Response { id, response });
+    }
+
+    /// One half of an interest was accepted; the owner hears of it when both are.
+    fn twin_accepted(&mut self, id: RequestId, twin: RequestId, response: Response) {
+        let both = self.requests.get(twin).is_some_and(|entry| entry.phase == Phase::Open);
+        if both {
+            let id = self.merged(id);
+            self.events.push_back(SessionEvent::Response { id, response });
+        }
+    }
+
+    /// One half of an interest was refused: the other half goes too.
+    fn twin_refused(&mut self, id: RequestId, twin: RequestId, hidden: bool, response: Response) {
+        self.cancel(twin, ResetCode::Cancelled);
+        let id = if hidden { twin } else { id };
+        self.events.push_back(SessionEvent::Response { id, response });
+    }
+
+    /// Whether the peer's interest wants namespaces.
+    pub(super) fn wants_namespaces(&self, id: RequestId) -> bool {
+        let interest = self.requests.get(id).and_then(|entry| entry.interest);
+        interest.is_some_and(Interest::namespaces)
+    }
+}
+
+fn tokens_of(request: &mut Request) -> &mut Vec<crate::model::Token> {
+    match request {
+        Request::Subscribe(r) => &mut r.tokens,
+        Request::Publish(r) => &mut r.tokens,
+        Request::Fetch(r) => &mut r.tokens,
+        Request::TrackStatus(r) => &mut r.tokens,
+        Request::PublishNamespace(r) => &mut r.tokens,
+        Request::SubscribeNamespace(r) => &mut r.tokens,
+    }
+}

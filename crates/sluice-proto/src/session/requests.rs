@@ -1,0 +1,343 @@
+//! The table of requests of a session, ours and the peer's, and who may use which id.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::outbox::Outbox;
+use crate::model::{
+    DoneCode, FullTrackName, GroupOrder, Interest, Location, LocationFilter, Priority, PublishDone,
+    RequestId, RequestKind, TrackAlias, TrackNamespace,
+};
+use crate::transport::{Side, StreamId};
+
+/// Who made a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Maker {
+    Us,
+    Peer,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Ours, waiting for credit.
+    Waiting,
+    /// Sent or received, not answered.
+    Pending,
+    /// Accepted.
+    Open,
+    /// Ended; kept only until its streams are.
+    Over,
+}
+
+/// What a subscriber last asked for, repeated in updates of drafts that need all of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Settings {
+    pub filter: LocationFilter,
+    pub largest: Option<Location>,
+    pub priority: Priority,
+    pub forward: bool,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub kind: RequestKind,
+    pub maker: Maker,
+    pub phase: Phase,
+    /// Its own stream, where the draft gives it one.
+    pub stream: Option<StreamId>,
+    /// What waits for that stream.
+    pub outbox: Outbox,
+    /// The encoded request while it waits for credit.
+    pub unsent: Option<Bytes>,
+    /// Whether it was cancelled while waiting.
+    pub cancelled: bool,
+    /// Updates without an answer, oldest first: ours or the peer's.
+    pub updates: VecDeque<RequestId>,
+    /// The track of a subscription, publication or fetch.
+    pub track: Option<FullTrackName>,
+    /// The track's alias, once known.
+    pub alias: Option<TrackAlias>,
+    /// Namespace or prefix.
+    pub namespace: Option<TrackNamespace>,
+    /// What a namespace subscription wants.
+    pub interest: Option<Interest>,
+    /// Namespaces announced in answer, with the requests that did it where the draft needs them.
+    pub announced: BTreeMap<TrackNamespace, Option<RequestId>>,
+    /// The other half of an interest that took two requests.
+    pub twin: Option<RequestId>,
+    /// Made by the session itself: its events stay inside.
+    pub hidden: bool,
+    /// Group order of a fetch.
+    pub order: GroupOrder,
+    /// What the subscriber last asked for.
+    pub settings: Settings,
+    /// Data streams of ours that are open.
+    pub streams_open: u64,
+    /// Data streams of ours that were ever opened.
+    pub streams_total: u64,
+    /// Our last word, waiting for the streams to end.
+    pub done: Option<(DoneCode, String)>,
+    /// Data streams of the peer that have begun.
+    pub streams_in: u64,
+    /// The peer's last word.
+    pub peer_done: Option<PublishDone>,
+}
+
+impl Entry {
+    pub fn new(kind: RequestKind, maker: Maker, phase: Phase) -> Self {
+        Self {
+            kind,
+            maker,
+            phase,
+            stream: None,
+            outbox: Outbox::default(),
+            unsent: None,
+            cancelled: false,
+            updates: VecDeque::new(),
+            track: None,
+            alias: None,
+            namespace: None,
+            interest: None,
+            announced: BTreeMap::new(),
+            twin: None,
+            hidden: false,
+            order: GroupOrder::default(),
+            settings: Settings { forward: true, ..Settings::default() },
+            streams_open: 0,
+            streams_total: 0,
+            done: None,
+            streams_in: 0,
+            peer_done: None,
+        }
+    }
+
+    /// Whether we receive the objects of this request.
+    pub fn is_subscriber(&self) -> bool {
+        matches!(
+            (self.kind, self.maker),
+            (RequestKind::Subscribe | RequestKind::Fetch, Maker::Us)
+                | (RequestKind::Publish, Maker::Peer)
+        )
+    }
+
+    /// Whether we send the objects of a subscription.
+    pub fn is_publisher(&self) -> bool {
+        matches!(
+            (self.kind, self.maker),
+            (RequestKind::Subscribe, Maker::Peer) | (RequestKind::Publish, Maker::Us)
+        )
+    }
+}
+
+/// Why an id of the peer cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum IdFault {
+    /// Not of the peer's parity.
+    Parity,
+    /// Not the next one, where there is an order.
+    Order { expected: u64 },
+    /// Used before.
+    Repeated,
+    /// At or above what was granted.
+    TooMany { limit: u64 },
+}
+
+/// All requests of a session.
+#[derive(Debug)]
+pub(super) struct RequestTable {
+    entries: BTreeMap<RequestId, Entry>,
+    side: Side,
+    next_ours: u64,
+    /// Smallest id of the peer that was not used yet.
+    next_peer: u64,
+    /// Ids of the peer above it that were used.
+    used_peer: BTreeSet<u64>,
+    /// One more than the largest id that we granted, where ids are granted.
+    granted: Option<u64>,
+    /// Grants earned by requests that ended, not yet sent.
+    earned: u64,
+    /// One more than the largest id that the peer granted.
+    pub limit: Option<u64>,
+    /// Ours that wait for credit.
+    pub waiting: VecDeque<RequestId>,
+    /// The limit that we last said we are stuck at.
+    pub blocked_at: Option<u64>,
+    open_peer: usize,
+}
+
+/// Ids used out of order that are remembered; older ones count as used.
+const USED_MAX: usize = 4096;
+
+impl RequestTable {
+    pub fn new(side: Side) -> Self {
+        let (ours, peer) = match side {
+            Side::Client => (0, 1),
+            Side::Server => (1, 0),
+        };
+        Self {
+            entries: BTreeMap::new(),
+            side,
+            next_ours: ours,
+            next_peer: peer,
+            used_peer: BTreeSet::new(),
+            granted: None,
+            earned: 0,
+            limit: None,
+            waiting: VecDeque::new(),
+            blocked_at: None,
+            open_peer: 0,
+        }
+    }
+
+    pub fn get(&self, id: RequestId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: RequestId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (RequestId, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    pub fn insert(&mut self, id: RequestId, entry: Entry) {
+        self.open_peer += usize::from(entry.maker == Maker::Peer);
+        self.entries.insert(id, entry);
+    }
+
+    pub fn remove(&mut self, id: RequestId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        if entry.maker == Maker::Peer {
+            self.open_peer -= 1;
+            self.earned += 1;
+        }
+        Some(entry)
+    }
+
+    /// Requests of the peer that are open.
+    pub fn open_peer(&self) -> usize {
+        self.open_peer
+    }
+
+    /// The id that [`RequestTable::next_id`] gives next.
+    pub fn peek_id(&self) -> RequestId {
+        RequestId(self.next_ours)
+    }
+
+    /// A new id of ours.
+    pub fn next_id(&mut self) -> RequestId {
+        let id = RequestId(self.next_ours);
+        self.next_ours += 2;
+        id
+    }
+
+    /// Smallest id of the peer that was not used.
+    pub fn first_unprocessed(&self) -> RequestId {
+        RequestId(self.next_peer)
+    }
+
+    /// Starts granting ids: how many requests the peer may have made.
+    pub fn grant(&mut self, requests: usize) -> u64 {
+        let first = match self.side {
+            Side::Client => 1,
+            Side::Server => 0,
+        };
+        let limit = first + 2 * requests as u64;
+        self.granted = Some(limit);
+        limit
+    }
+
+    /// An update of the peer was dealt with: its id is earned back.
+    pub fn earn(&mut self) {
+        self.earned += 1;
+    }
+
+    /// A new limit to send, once enough was earned.
+    pub fn renewed_grant(&mut self, requests_max: usize) -> Option<u64> {
+        let granted = self.granted?;
+        if self.earned * 4 < requests_max as u64 {
+            return None;
+        }
+        let renewed = granted + 2 * self.earned;
+        self.earned = 0;
+        self.granted = Some(renewed);
+        Some(renewed)
+    }
+
+    /// Takes an id of the peer. `in_order` where ids arrive on one stream.
+    pub fn take_peer_id(&mut self, id: RequestId, in_order: bool) -> Result<(), IdFault> {
+        if id.0 % 2 != self.next_peer % 2 {
+            return Err(IdFault::Parity);
+        }
+        if in_order && id.0 != self.next_peer {
+            return Err(IdFault::Order { expected: self.next_peer });
+        }
+        if id.0 < self.next_peer {
+            return Err(IdFault::Repeated);
+        }
+        if let Some(limit) = self.granted.filter(|limit| id.0 >= *limit) {
+            return Err(IdFault::TooMany { limit });
+        }
+        if !self.used_peer.insert(id.0) {
+            return Err(IdFault::Repeated);
+        }
+        while self.used_peer.remove(&self.next_peer) {
+            self.next_peer = self.next_peer.saturating_add(2);
+        }
+        if self.used_peer.len() > USED_MAX
+            && let Some(oldest) = self.used_peer.pop_first()
+        {
+            self.next_peer = oldest.saturating_add(2);
+        }
+        Ok(())
+    }
+
+    /// Whether our next waiting request may be sent, as far as ids go.
+    pub fn may_send(&self, id: RequestId) -> bool {
+        self.limit.is_none_or(|limit| id.0 < limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_stream_come_in_order() {
+        let mut table = RequestTable::new(Side::Server);
+        assert_eq!(table.take_peer_id(RequestId(0), true), Ok(()));
+        let skipped = table.take_peer_id(RequestId(4), true);
+        assert_eq!(skipped, Err(IdFault::Order { expected: 2 }));
+        let odd = table.take_peer_id(RequestId(3), true);
+        assert_eq!(odd, Err(IdFault::Parity));
+    }
+
+    #[test]
+    fn ids_of_own_streams_come_in_any_order_but_once() {
+        let mut table = RequestTable::new(Side::Server);
+        for id in [4, 0, 2] {
+            assert_eq!(table.take_peer_id(RequestId(id), false), Ok(()));
+        }
+        for id in [0, 2, 4] {
+            assert!(table.take_peer_id(RequestId(id), false).is_err());
+        }
+        assert_eq!(table.take_peer_id(RequestId(6), false), Ok(()));
+    }
+
+    #[test]
+    fn a_peer_that_ends_requests_is_granted_more() {
+        let mut table = RequestTable::new(Side::Server);
+        assert_eq!(table.grant(4), 8);
+        assert_eq!(table.take_peer_id(RequestId(8), false), Err(IdFault::TooMany { limit: 8 }));
+        table.take_peer_id(RequestId(0), true).unwrap();
+        let entry = Entry::new(RequestKind::Subscribe, Maker::Peer, Phase::Pending);
+        table.insert(RequestId(0), entry);
+        assert_eq!(table.renewed_grant(4), None);
+        table.remove(RequestId(0));
+        assert_eq!(table.renewed_grant(4), Some(10));
+    }
+}
