@@ -54,17 +54,6 @@ pub(super) struct Arrival {
     key: LogKey,
 }
 
-/// Where a reader of a track's datagrams stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct DatagramCursor(u64);
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DatagramEntry {
-    sequence: u64,
-    key: ObjectKey,
-    object: ObjectId,
-}
-
 /// A reader's place in one live log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveCursor {
@@ -357,42 +346,6 @@ impl TrackStore {
         let sequence = self.arrivals_next;
         self.arrivals_next += 1;
         self.arrivals.push_back(Arrival { sequence, key: LogKey { group, log } });
-    }
-
-    // Datagrams.
-
-    /// A reader of datagrams that arrive from now on.
-    pub fn datagrams_end(&self) -> DatagramCursor {
-        DatagramCursor(self.datagrams_next)
-    }
-
-    /// The next datagram that arrived and is still stored. It is whole.
-    pub fn next_datagram(&self, cursor: &mut DatagramCursor) -> Option<ObjectKey> {
-        let from = self.datagrams.partition_point(|entry| entry.sequence < cursor.0);
-        for entry in self.datagrams.range(from..) {
-            cursor.0 = entry.sequence + 1;
-            if self.holds(entry) {
-                return Some(entry.key);
-            }
-        }
-        cursor.0 = self.datagrams_next;
-        None
-    }
-
-    fn holds(&self, entry: &DatagramEntry) -> bool {
-        self.group(entry.key.group)
-            .and_then(|group| group.object(entry.key.slot))
-            .is_some_and(|object| object.id == entry.object)
-    }
-
-    pub(super) fn log_datagram(&mut self, group: GroupKey, slot: Slot, object: ObjectId) {
-        let sequence = self.datagrams_next;
-        self.datagrams_next += 1;
-        self.datagrams.push_back(DatagramEntry {
-            sequence,
-            key: ObjectKey { group, slot },
-            object,
-        });
     }
 
     /// Forgets logs and datagrams of evicted groups. Each eviction walks what it took away plus

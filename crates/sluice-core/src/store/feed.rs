@@ -9,59 +9,24 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sluice_proto::model::{
-    DatagramHead, Delivery, GroupId, Location, ObjectHead, ObjectId, ObjectStatus, Priority,
-    Properties, ResetCode, SubgroupId, SubgroupIdField,
+    Delivery, GroupId, Location, ObjectHead, ObjectId, ObjectStatus, Priority,
+    ResetCode, SubgroupId, SubgroupIdField,
 };
 
-use super::budget::cost;
-use super::facts::ObjectFacts;
+use super::arrival::LiveArrival;
 use super::fetch::FetchFeed;
-use super::group::{Incoming, Slot, Verdict, differs};
+use super::group::{Slot, Verdict, differs};
 use super::malformed::MalformedTrack;
 use super::object::StreamFacts;
+use super::source::{PriorityRule, SourceId};
 use super::subgroup::{Feeding, Settled};
 use super::{GroupKey, Payloads, TrackStore};
-
-/// A publisher of the track, as one store knows it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SourceId(u32);
 
 /// An incoming stream. Keys of ended streams name nothing, and what is said of them is ignored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FeedKey {
     index: u32,
     generation: u32,
-}
-
-/// Where a publisher's draft wants one priority for all of a subgroup.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum PriorityRule {
-    /// Nowhere: the first one seen counts.
-    Free,
-    /// On fetch streams; elsewhere the first one seen counts.
-    Fetched,
-    /// Everywhere: another one makes the track malformed.
-    #[default]
-    Everywhere,
-}
-
-/// Whether a publisher's draft lets streams and datagrams mix in one track.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum DeliveryRule {
-    /// One kind for the whole track; both make it malformed.
-    PerTrack,
-    /// Each object has its own.
-    #[default]
-    PerObject,
-}
-
-/// What a publisher's draft demands of its track's objects. The default is the newest draft's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SourceRules {
-    /// One priority per subgroup.
-    pub priority: PriorityRule,
-    /// One delivery per track.
-    pub delivery: DeliveryRule,
 }
 
 /// The header of a subgroup stream, without the alias.
@@ -148,41 +113,6 @@ pub(super) struct SubgroupFeed {
 }
 
 impl TrackStore {
-    // Sources.
-
-    /// A publisher of the track appeared.
-    pub fn add_source(&mut self, rules: SourceRules) -> SourceId {
-        SourceId(self.sources.insert(rules) as u32)
-    }
-
-    /// A publisher is gone: all its streams end as if reset with `code`.
-    pub fn remove_source(&mut self, source: SourceId, code: ResetCode) -> Change {
-        let keys: Vec<FeedKey> = self
-            .feeds
-            .iter()
-            .filter(|(_, feed)| feed.source == source)
-            .map(|(index, feed)| FeedKey { index: index as u32, generation: feed.generation })
-            .collect();
-        let mut change = Change::None;
-        for key in keys {
-            change = change.max(self.reset(key, code));
-        }
-        self.sources.try_remove(source.0 as usize);
-        if self.largest_source == Some(source) {
-            self.largest_source = None;
-        }
-        change
-    }
-
-    /// How many publishers there are.
-    pub fn sources_len(&self) -> usize {
-        self.sources.len()
-    }
-
-    pub(super) fn rules(&self, source: SourceId) -> SourceRules {
-        self.sources.get(source.0 as usize).copied().unwrap_or_default()
-    }
-
     // Feeds.
 
     pub(super) fn add_feed(&mut self, source: SourceId, kind: FeedKind) -> FeedKey {
@@ -194,6 +124,15 @@ impl TrackStore {
 
     pub(super) fn feed_mut(&mut self, key: FeedKey) -> Option<&mut Feed> {
         self.feeds.get_mut(key.index as usize).filter(|feed| feed.generation == key.generation)
+    }
+
+    /// The streams of a source.
+    pub(super) fn feeds_of(&self, source: SourceId) -> Vec<FeedKey> {
+        self.feeds
+            .iter()
+            .filter(|(_, feed)| feed.source == source)
+            .map(|(index, feed)| FeedKey { index: index as u32, generation: feed.generation })
+            .collect()
     }
 
     fn take_feed(&mut self, key: FeedKey) -> Option<Feed> {
@@ -488,182 +427,6 @@ impl TrackStore {
         });
     }
 
-    /// An object in a datagram. `head.alias` means nothing here.
-    ///
-    /// # Errors
-    /// It contradicts what is known. It is not stored, and the track is malformed.
-    pub fn handle_datagram(
-        &mut self,
-        source: SourceId,
-        head: &DatagramHead,
-        payload: &Bytes,
-        now: Instant,
-    ) -> Result<Change, MalformedTrack> {
-        let result = self.accept_datagram(source, head, payload, now);
-        self.record(result)
-    }
-
-    fn accept_datagram(
-        &mut self,
-        source: SourceId,
-        head: &DatagramHead,
-        payload: &Bytes,
-        now: Instant,
-    ) -> Result<Change, MalformedTrack> {
-        self.refuse_malformed()?;
-        let arrival = LiveArrival {
-            source,
-            location: head.location,
-            delivery: Delivery::Datagram,
-            priority: head.priority,
-            properties: &head.properties,
-            status: head.status,
-            payload_bytes: payload.len() as u64,
-            end_of_group: head.end_of_group,
-        };
-        if head.status == ObjectStatus::DoesNotExist {
-            self.note_nonexistent(head.location);
-            return Ok(Change::Stored);
-        }
-        let Some(incoming) = self.judge_arrival(&arrival)? else { return Ok(Change::None) };
-        let group = self.ensure_group(head.location.group, now);
-        let verdict = match self.group(group) {
-            Some(group) => group.judge(&incoming)?,
-            None => return Ok(Change::None),
-        };
-        if verdict == Verdict::Absent {
-            return Ok(Change::None);
-        }
-        let share = self.payloads == Payloads::Share;
-        let took = self.with_group(group, |group| {
-            let slot = match verdict {
-                Verdict::Copy(slot) => slot,
-                Verdict::New | Verdict::Absent => group.insert(&incoming, now),
-            };
-            group.take_payload(slot, 0, payload, share)?;
-            group.refine(slot, &incoming);
-            let sent = group.was_sent(incoming.id);
-            let fresh = group
-                .object_mut(slot)
-                .is_some_and(|object| !sent && !std::mem::replace(&mut object.logged, true));
-            Ok((slot, fresh))
-        });
-        let Some((slot, fresh)) = took.transpose()? else { return Ok(Change::None) };
-        self.note_arrival(&arrival, &incoming);
-        if !fresh {
-            return Ok(Change::None);
-        }
-        self.log_datagram(group, slot, head.location.object);
-        Ok(Change::Live)
-    }
-
-    // Steps shared by streams and datagrams.
-
-    fn refuse_malformed(&self) -> Result<(), MalformedTrack> {
-        self.malformed.clone().map_or(Ok(()), Err)
-    }
-
-    /// Whether the track as a whole allows the arrival; `None` if its group is known not to exist.
-    fn judge_arrival<'a>(
-        &self,
-        arrival: &LiveArrival<'a>,
-    ) -> Result<Option<Incoming<'a>>, MalformedTrack> {
-        let rules = self.rules(arrival.source);
-        if rules.delivery == DeliveryRule::PerTrack {
-            let mixed = match arrival.delivery {
-                Delivery::Datagram => self.seen.0,
-                Delivery::Subgroup(_) | Delivery::Unknown(_) => self.seen.1,
-            };
-            if mixed {
-                let (object, delivery) = (arrival.location, arrival.delivery);
-                return Err(MalformedTrack::MixedDelivery { object, delivery });
-            }
-        }
-        self.judge_object(arrival)
-    }
-
-    /// [`judge_arrival`](Self::judge_arrival) without what only live objects are subject to.
-    pub(super) fn judge_object<'a>(
-        &self,
-        arrival: &LiveArrival<'a>,
-    ) -> Result<Option<Incoming<'a>>, MalformedTrack> {
-        let object = arrival.location;
-        let facts = ObjectFacts::read(arrival.properties, object)?;
-        if let Some(end) = self.end
-            && object >= end
-        {
-            if arrival.status == ObjectStatus::Normal {
-                return Err(MalformedTrack::BeyondTrackEnd { object, end });
-            }
-            if object > end {
-                return Ok(None);
-            }
-        }
-        if arrival.status == ObjectStatus::EndOfTrack {
-            self.judge_track_end(object)?;
-        }
-        if self.group_gaps.contains(object.group.0) {
-            return Err(MalformedTrack::ObjectInGap { object });
-        }
-        if self.absent_groups.contains(object.group.0) && !self.by_id.contains_key(&object.group) {
-            return Ok(None);
-        }
-        self.judge_group_gap(object, facts.group_gap)?;
-        Ok(Some(Incoming {
-            id: object.object,
-            delivery: arrival.delivery,
-            priority: arrival.priority,
-            properties: arrival.properties,
-            facts,
-            status: arrival.status,
-            payload_bytes: arrival.payload_bytes,
-            end_of_group: arrival.end_of_group,
-            default_priority: self.default_priority,
-        }))
-    }
-
-    fn judge_group_gap(&self, object: Location, gap: Option<u64>) -> Result<(), MalformedTrack> {
-        let Some(gap) = gap.filter(|&gap| gap > 0) else { return Ok(()) };
-        let first = GroupId(object.group.0.saturating_sub(gap));
-        for &slot in self.by_id.range(first..object.group).map(|(_, slot)| slot) {
-            let Some(group) = self.groups.get(slot as usize) else { continue };
-            if let Some((received, _)) = group.next_stored(0, u64::MAX) {
-                let received = group.at(received);
-                return Err(MalformedTrack::GapCoversObject { object, received });
-            }
-        }
-        Ok(())
-    }
-
-    /// Facts that a live object brings for the track. Call once it is known to be accepted.
-    fn note_arrival(&mut self, arrival: &LiveArrival<'_>, incoming: &Incoming<'_>) {
-        match arrival.delivery {
-            Delivery::Datagram => self.seen.1 = true,
-            Delivery::Subgroup(_) | Delivery::Unknown(_) => self.seen.0 = true,
-        }
-        // An end-of-track mark may stand in a group that has no objects; it is no object to join.
-        if arrival.status != ObjectStatus::EndOfTrack && self.largest < Some(arrival.location) {
-            self.largest = Some(arrival.location);
-            self.largest_source = Some(arrival.source);
-        }
-        self.note_track_facts(arrival, incoming);
-    }
-
-    /// Facts that any object brings for the track.
-    pub(super) fn note_track_facts(&mut self, arrival: &LiveArrival<'_>, incoming: &Incoming<'_>) {
-        let object = arrival.location;
-        if arrival.status == ObjectStatus::EndOfTrack {
-            self.end = Some(self.end.map_or(object, |known| known.min(object)));
-        }
-        if let Some(gap) = incoming.facts.group_gap
-            && gap > 0
-            && gap <= object.group.0
-        {
-            self.group_gaps.insert(object.group.0 - gap, object.group.0 - 1);
-            self.note_absent_groups(object.group.0 - gap, object.group.0 - 1);
-        }
-    }
-
     /// An object came that is known not to exist: it is not stored, the stream goes on after it.
     fn pass_over(&mut self, key: FeedKey, object: ObjectId) -> Change {
         let index = key.index;
@@ -694,58 +457,6 @@ impl TrackStore {
         Ok(change.max(Change::Stored))
     }
 
-    fn note_nonexistent(&mut self, location: Location) {
-        if let Some((key, _)) = self.group_by_id(location.group) {
-            self.with_group(key, |group| group.withdraw(location.object));
-        }
-    }
-
-    /// Records that nothing exists in these groups, where none is stored.
-    pub(super) fn note_absent_groups(&mut self, first: u64, last: u64) {
-        let before = self.absent_groups.len();
-        let stored: Vec<GroupKey> = self
-            .by_id
-            .range(GroupId(first)..=GroupId(last))
-            .filter_map(|(&id, _)| self.group_by_id(id))
-            .map(|(key, _)| key)
-            .collect();
-        self.absent_groups.insert(first, last);
-        for key in stored {
-            if let Some(id) = self.with_group(key, |group| {
-                group.note_absent(0, u64::MAX);
-                group.id.0
-            }) {
-                self.absent_groups.remove(id, id);
-            }
-        }
-        while self.absent_groups.len() > self.limits.absent_ranges_max {
-            let Some((start, end)) = self.absent_groups.lowest() else { break };
-            self.absent_groups.remove(start, end);
-            self.group_gaps.remove(start, end);
-        }
-        self.recost_groups(before);
-    }
-
-    pub(super) fn forget_absent_groups(&mut self, first: u64, last: u64) {
-        let before = self.absent_groups.len();
-        self.absent_groups.remove(first, last);
-        self.recost_groups(before);
-        let stored: Vec<GroupKey> = self
-            .by_id
-            .range(GroupId(first)..=GroupId(last))
-            .filter_map(|(&id, _)| self.group_by_id(id))
-            .map(|(key, _)| key)
-            .collect();
-        for key in stored {
-            self.with_group(key, |group| group.forget_absent(0, u64::MAX));
-        }
-    }
-
-    fn recost_groups(&mut self, before: usize) {
-        self.used_bytes += self.absent_groups.len() * cost::RANGE_BYTES;
-        self.used_bytes -= before * cost::RANGE_BYTES;
-    }
-
     /// Brings a subgroup's logs up to date and announces new ones.
     pub(super) fn settle(&mut self, key: GroupKey, at: u32) -> Change {
         let pending_max = self.limits.pending_objects_max;
@@ -756,17 +467,4 @@ impl TrackStore {
         }
         if settled.live { Change::Live } else { Change::None }
     }
-}
-
-/// An object as a source brought it.
-#[derive(Debug)]
-pub(super) struct LiveArrival<'a> {
-    pub(super) source: SourceId,
-    pub(super) location: Location,
-    pub(super) delivery: Delivery,
-    pub(super) priority: Option<Priority>,
-    pub(super) properties: &'a Properties,
-    pub(super) status: ObjectStatus,
-    pub(super) payload_bytes: u64,
-    pub(super) end_of_group: bool,
 }

@@ -16,11 +16,14 @@
 //! Serves MOQT-18 §9.1 (caching), §9.3 (several publishers), §11.4.3 (the next object) and §2.4.2
 //! (malformed tracks).
 
+mod arrival;
 mod budget;
 mod cursor;
+mod datagram;
 mod facts;
 mod feed;
 mod fetch;
+mod fetch_cursor;
 mod group;
 mod malformed;
 #[cfg(any(test, feature = "model"))]
@@ -29,6 +32,7 @@ pub mod model_check;
 mod object;
 mod page;
 mod ranges;
+mod source;
 mod subgroup;
 #[cfg(test)]
 mod tests;
@@ -42,17 +46,21 @@ use sluice_proto::model::{GroupId, Location, Priority};
 
 pub use budget::{Demand, Reclaimed, reclaim};
 pub use cursor::{
-    ArrivalCursor, DatagramCursor, LiveCursor, LiveEnd, LiveStep, LogHead, LogKey, ObjectKey,
+    ArrivalCursor, LiveCursor, LiveEnd, LiveStep, LogHead, LogKey, ObjectKey,
 };
-pub use feed::{Change, DeliveryRule, FeedKey, PriorityRule, SourceId, SourceRules, SubgroupStart};
-pub use fetch::{Absence, FetchCursor, FetchSpan, FetchStep, UnknownSpan};
+pub use datagram::DatagramCursor;
+pub use feed::{Change, FeedKey, SubgroupStart};
+pub use fetch::{Absence, FetchSpan};
+pub use fetch_cursor::{FetchCursor, FetchStep, UnknownSpan};
 pub use malformed::MalformedTrack;
 pub use object::{FrameKey, ObjectView};
 pub use page::PAGE_BYTES_MAX;
+pub use source::{DeliveryRule, PriorityRule, SourceId, SourceRules};
 pub use subgroup::LogEnd;
 
 use budget::cost;
-use cursor::{Arrival, DatagramEntry};
+use cursor::Arrival;
+use datagram::DatagramEntry;
 use feed::Feed;
 use group::Group;
 use ranges::RangeSet;

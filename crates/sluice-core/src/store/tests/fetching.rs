@@ -48,6 +48,44 @@ fn gaps_of_a_fetch_that_failed_prove_nothing() {
 }
 
 #[test]
+fn missing_groups_of_a_fetch_that_failed_prove_nothing() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let fill = scene.fetch(camera, span((1, 0), (9, None)));
+    scene.fetched(fill, 6, 0, "m");
+    assert!(scene.store.is_absent(Location::new(4, 0)));
+    scene.reset(fill);
+    assert!(!scene.store.is_absent(Location::new(4, 0)));
+    assert_eq!(scene.fetch_all(span((4, 0), (6, Some(0)))), "? 4/0..5/*");
+}
+
+#[test]
+fn a_fetch_that_leaves_out_what_is_stored_takes_nothing_away() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let a = scene.open(camera, subgroup(1, 0));
+    for object in 0..3 {
+        scene.put(a, object, "x");
+    }
+    let fill = scene.fetch(camera, span((0, 0), (2, None)));
+    scene.fetch_done(fill, (2, None));
+    assert_eq!(scene.fetch_all(span((0, 0), (2, None))), "1/0:x 1/1:x 1/2:x END");
+}
+
+#[test]
+fn a_stretch_of_absent_groups_however_long_is_passed_in_one_step() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let far = u64::MAX - 3;
+    let fill = scene.fetch(camera, span((0, 0), (far, None)));
+    scene.fetched(fill, 2, 0, "a");
+    scene.fetched(fill, far, 0, "z");
+    scene.fetch_done(fill, (far, None));
+    assert_eq!(scene.fetch_all(span((0, 0), (far, None))), format!("2/0:a {far}/0:z END"));
+    assert_eq!(scene.fetch_all(descending((0, 0), (far, None))), format!("{far}/0:z 2/0:a END"));
+}
+
+#[test]
 fn gaps_of_a_filtered_fetch_prove_nothing() {
     let mut scene = Scene::new();
     let camera = scene.source();
@@ -180,7 +218,8 @@ fn nothing_is_asked_beyond_the_end_of_a_group_or_of_the_track() {
     let b = scene.open(camera, subgroup(2, 0));
     scene.put(b, 0, "y");
     scene.head(b, &marker(1, ObjectStatus::EndOfTrack)).expect("agrees");
-    assert_eq!(scene.fetch_all(span((1, 0), (5, None))), "1/0:x 2/0:y END");
+    assert_eq!(scene.fetch_all(span((1, 0), (u64::MAX, None))), "1/0:x 2/0:y END");
+    assert_eq!(scene.fetch_all(descending((1, 0), (u64::MAX, None))), "2/0:y 1/0:x END");
     assert_eq!(scene.store.largest(), Some(Location::new(2, 0)));
     assert_eq!(scene.store.end_of_track(), Some(Location::new(2, 1)));
 }

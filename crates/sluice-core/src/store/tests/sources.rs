@@ -267,3 +267,17 @@ fn a_fetch_completes_what_live_streams_left_incomplete() {
     scene.finish(a);
     assert_eq!(scene.logs(1), ["0:abcd 1:e FIN"]);
 }
+
+#[test]
+fn half_an_object_of_a_source_that_died_begins_no_stream() {
+    let mut scene = Scene::new();
+    let (one, two) = (scene.source(), scene.source());
+    let a = scene.open(one, subgroup(1, 0));
+    scene.put(a, 0, "x");
+    let b = scene.open(two, subgroup(1, 0));
+    scene.begin(b, 20, 4);
+    scene.bytes(b, "ha");
+    scene.reset(b);
+    scene.reset(a);
+    assert_eq!(scene.logs(1), ["0:x RESET(Cancelled)"]);
+}

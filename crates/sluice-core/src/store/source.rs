@@ -1,0 +1,70 @@
+//! The publishers of a track, and what their drafts demand of it.
+
+use sluice_proto::model::ResetCode;
+
+use super::TrackStore;
+use super::feed::Change;
+
+/// A publisher of the track, as one store knows it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SourceId(u32);
+
+/// Where a publisher's draft wants one priority for all of a subgroup.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum PriorityRule {
+    /// Nowhere: the first one seen counts.
+    Free,
+    /// On fetch streams; elsewhere the first one seen counts.
+    Fetched,
+    /// Everywhere: another one makes the track malformed.
+    #[default]
+    Everywhere,
+}
+
+/// Whether a publisher's draft lets streams and datagrams mix in one track.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum DeliveryRule {
+    /// One kind for the whole track; both make it malformed.
+    PerTrack,
+    /// Each object has its own.
+    #[default]
+    PerObject,
+}
+
+/// What a publisher's draft demands of its track's objects. The default is the newest draft's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SourceRules {
+    /// One priority per subgroup.
+    pub priority: PriorityRule,
+    /// One delivery per track.
+    pub delivery: DeliveryRule,
+}
+
+impl TrackStore {
+    /// A publisher of the track appeared.
+    pub fn add_source(&mut self, rules: SourceRules) -> SourceId {
+        SourceId(self.sources.insert(rules) as u32)
+    }
+
+    /// A publisher is gone: all its streams end as if reset with `code`.
+    pub fn remove_source(&mut self, source: SourceId, code: ResetCode) -> Change {
+        let mut change = Change::None;
+        for key in self.feeds_of(source) {
+            change = change.max(self.reset(key, code));
+        }
+        self.sources.try_remove(source.0 as usize);
+        if self.largest_source == Some(source) {
+            self.largest_source = None;
+        }
+        change
+    }
+
+    /// How many publishers there are.
+    pub fn sources_len(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(super) fn rules(&self, source: SourceId) -> SourceRules {
+        self.sources.get(source.0 as usize).copied().unwrap_or_default()
+    }
+}
