@@ -1,9 +1,7 @@
 //! What holds for any object that arrives, whatever brings it: whether the track allows it, and
 //! what it tells about the track.
 
-use sluice_proto::model::{
-    Delivery, GroupId, Location, ObjectStatus, Priority, Properties,
-};
+use sluice_proto::model::{Delivery, GroupId, Location, ObjectStatus, Priority, Properties};
 
 use super::budget::cost;
 use super::facts::ObjectFacts;

@@ -78,10 +78,10 @@ impl TrackStore {
         let took = self.with_group(group, |group| {
             let slot = match verdict {
                 Verdict::Copy(slot) => slot,
-                Verdict::New | Verdict::Absent => group.insert(&incoming, now),
+                Verdict::New | Verdict::Absent => group.place(verdict, &incoming, now),
             };
             group.take_payload(slot, 0, payload, share)?;
-            group.refine(slot, &incoming);
+            group.place(Verdict::Copy(slot), &incoming, now);
             let sent = group.was_sent(incoming.id);
             let fresh = group
                 .object_mut(slot)

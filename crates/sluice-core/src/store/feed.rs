@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sluice_proto::model::{
-    Delivery, GroupId, Location, ObjectHead, ObjectId, ObjectStatus, Priority,
-    ResetCode, SubgroupId, SubgroupIdField,
+    Delivery, GroupId, Location, ObjectHead, ObjectId, ObjectStatus, Priority, ResetCode,
+    SubgroupId, SubgroupIdField,
 };
 
 use super::arrival::LiveArrival;
@@ -223,37 +223,8 @@ impl TrackStore {
     ) -> Result<Change, MalformedTrack> {
         self.refuse_malformed()?;
         self.end_current(key);
-        let Some(source) = self.feed_mut(key).map(|feed| feed.source) else {
+        let Some((subgroup, stream, arrival)) = self.read_head(key, head) else {
             return Ok(Change::None);
-        };
-        let Some(feed) = self.subgroup_feed(key) else { return Ok(Change::None) };
-        let start = feed.start;
-        let first = !feed.begun;
-        feed.begun = true;
-        let subgroup = match start.subgroup {
-            SubgroupIdField::Id(subgroup) => subgroup,
-            SubgroupIdField::FirstObject => {
-                let subgroup = SubgroupId(head.object.0);
-                feed.start.subgroup = SubgroupIdField::Id(subgroup);
-                subgroup
-            }
-        };
-        let mode_first = start.subgroup == SubgroupIdField::FirstObject;
-        let location = Location { group: start.group, object: head.object };
-        let arrival = LiveArrival {
-            source,
-            location,
-            delivery: Delivery::Subgroup(subgroup),
-            priority: start.priority,
-            properties: &head.properties,
-            status: head.status,
-            payload_bytes: head.payload_bytes,
-            end_of_group: false,
-        };
-        let stream = StreamFacts {
-            properties: start.properties,
-            end_of_group: start.end_of_group,
-            first_object: head.object.0 == 0 || first && (start.first_object || mode_first),
         };
         if head.status == ObjectStatus::DoesNotExist {
             return self.accept_absent(key, subgroup, &arrival, now);
@@ -261,8 +232,8 @@ impl TrackStore {
         let Some(incoming) = self.judge_arrival(&arrival)? else {
             return Ok(self.pass_over(key, head.object));
         };
-        let group = self.ensure_group(location.group, now);
-        let Some(at) = self.attach(key, source, group, subgroup)? else {
+        let group = self.ensure_group(arrival.location.group, now);
+        let Some(at) = self.attach(key, arrival.source, group, subgroup)? else {
             return Ok(Change::None);
         };
         let verdict = match self.group(group) {
@@ -278,36 +249,73 @@ impl TrackStore {
             feed.previous.replace(head.object)
         });
         let slot = self.with_group(group, |group| {
-            let slot = match verdict {
-                Verdict::Copy(slot) => {
-                    group.refine(slot, &incoming);
-                    slot
-                }
-                Verdict::New | Verdict::Absent => group.insert(&incoming, now),
-            };
+            let slot = group.place(verdict, &incoming, now);
             if let Some(object) = group.object_mut(slot) {
-                if !object.logged
-                    && (verdict == Verdict::New || object.stream == StreamFacts::default())
-                {
-                    object.stream = stream;
-                }
-                object.stream.first_object |= stream.first_object;
-                object.predecessor = object.predecessor.max(previous);
-                if head.payload_bytes > 0 {
-                    object.feeders += 1;
-                }
+                object.came_live(stream, previous, verdict == Verdict::New);
             }
             group.reach(at, key.index, head.object);
             group.make_live(at, slot);
             slot
         });
-        if head.payload_bytes > 0
-            && let (Some(slot), Some(feed)) = (slot, self.feed_mut(key))
-        {
-            feed.current = Some(Current { group, slot, offset: 0 });
+        if let Some(slot) = slot {
+            self.begin_payload(key, group, slot, head.payload_bytes);
         }
         let stored = if verdict == Verdict::New { Change::Stored } else { Change::None };
         Ok(stored.max(self.settle(group, at)))
+    }
+
+    /// What an object header says together with the header of its stream.
+    fn read_head<'a>(
+        &mut self,
+        key: FeedKey,
+        head: &'a ObjectHead,
+    ) -> Option<(SubgroupId, StreamFacts, LiveArrival<'a>)> {
+        let source = self.feed_mut(key)?.source;
+        let feed = self.subgroup_feed(key)?;
+        let start = feed.start;
+        let first = !std::mem::replace(&mut feed.begun, true);
+        let mode_first = start.subgroup == SubgroupIdField::FirstObject;
+        let subgroup = match start.subgroup {
+            SubgroupIdField::Id(subgroup) => subgroup,
+            SubgroupIdField::FirstObject => SubgroupId(head.object.0),
+        };
+        feed.start.subgroup = SubgroupIdField::Id(subgroup);
+        let stream = StreamFacts {
+            properties: start.properties,
+            end_of_group: start.end_of_group,
+            first_object: head.object.0 == 0 || first && (start.first_object || mode_first),
+        };
+        let arrival = LiveArrival {
+            source,
+            location: Location { group: start.group, object: head.object },
+            delivery: Delivery::Subgroup(subgroup),
+            priority: start.priority,
+            properties: &head.properties,
+            status: head.status,
+            payload_bytes: head.payload_bytes,
+            end_of_group: false,
+        };
+        Some((subgroup, stream, arrival))
+    }
+
+    /// The feed brings the payload of the object in `slot` next.
+    pub(super) fn begin_payload(
+        &mut self,
+        key: FeedKey,
+        group: GroupKey,
+        slot: Slot,
+        payload_bytes: u64,
+    ) {
+        if payload_bytes == 0 {
+            return;
+        }
+        let Some(feed) = self.feed_mut(key) else { return };
+        feed.current = Some(Current { group, slot, offset: 0 });
+        self.with_group(group, |group| {
+            if let Some(object) = group.object_mut(slot) {
+                object.feeders += 1;
+            }
+        });
     }
 
     /// The next payload bytes of a stream's last object.

@@ -9,7 +9,7 @@ use sluice_proto::model::{
 
 use super::TrackStore;
 use super::arrival::LiveArrival;
-use super::feed::{Change, Current, FeedKey, FeedKind};
+use super::feed::{Change, FeedKey, FeedKind};
 use super::group::{Verdict, differs};
 use super::malformed::MalformedTrack;
 use super::source::{PriorityRule, SourceId};
@@ -232,18 +232,9 @@ impl TrackStore {
         self.note_track_facts(&arrival, &incoming);
         let cache_duration = self.cache_duration;
         let slot = self.with_group(group, |group| {
-            let slot = match verdict {
-                Verdict::Copy(slot) => {
-                    group.refine(slot, &incoming);
-                    slot
-                }
-                Verdict::New | Verdict::Absent => group.insert(&incoming, now),
-            };
+            let slot = group.place(verdict, &incoming, now);
             group.last_arrival = group.last_arrival.max(now);
             if let Some(stored) = group.object_mut(slot) {
-                if incoming.payload_bytes > 0 {
-                    stored.feeders += 1;
-                }
                 // The publisher vouches for it anew.
                 if cache_duration.is_some_and(|max| now.duration_since(stored.arrived) >= max) {
                     stored.arrived = now;
@@ -251,10 +242,8 @@ impl TrackStore {
             }
             slot
         });
-        if let (Some(slot), Some(feed)) = (slot, self.feed_mut(key))
-            && object.payload_bytes > 0
-        {
-            feed.current = Some(Current { group, slot, offset: 0 });
+        if let Some(slot) = slot {
+            self.begin_payload(key, group, slot, object.payload_bytes);
         }
         Ok(Change::Stored)
     }

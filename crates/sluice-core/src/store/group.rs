@@ -327,8 +327,24 @@ impl Group {
         Ok(())
     }
 
+    /// Takes an object in as [`judge`](Self::judge) has said.
+    pub(super) fn place(
+        &mut self,
+        verdict: Verdict,
+        incoming: &Incoming<'_>,
+        now: Instant,
+    ) -> Slot {
+        match verdict {
+            Verdict::Copy(slot) => {
+                self.refine(slot, incoming);
+                slot
+            }
+            Verdict::New | Verdict::Absent => self.insert(incoming, now),
+        }
+    }
+
     /// Stores an object that [`judge`](Self::judge) called new. Its payload follows.
-    pub(super) fn insert(&mut self, incoming: &Incoming<'_>, now: Instant) -> Slot {
+    fn insert(&mut self, incoming: &Incoming<'_>, now: Instant) -> Slot {
         let slot = self.first_slot + self.objects.len() as u64;
         let properties = self.keep_properties(slot, incoming.properties);
         self.objects.push_back(StoredObject {
@@ -367,7 +383,7 @@ impl Group {
     }
 
     /// A copy may tell what the first one could not: its delivery.
-    pub(super) fn refine(&mut self, slot: Slot, incoming: &Incoming<'_>) {
+    fn refine(&mut self, slot: Slot, incoming: &Incoming<'_>) {
         self.note_gaps(incoming);
         if let Some(object) = self.object_mut(slot)
             && matches!(object.delivery, Delivery::Unknown(_))

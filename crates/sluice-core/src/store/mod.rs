@@ -45,9 +45,7 @@ use slab::Slab;
 use sluice_proto::model::{GroupId, Location, Priority};
 
 pub use budget::{Demand, Reclaimed, reclaim};
-pub use cursor::{
-    ArrivalCursor, LiveCursor, LiveEnd, LiveStep, LogHead, LogKey, ObjectKey,
-};
+pub use cursor::{ArrivalCursor, LiveCursor, LiveEnd, LiveStep, LogHead, LogKey, ObjectKey};
 pub use datagram::DatagramCursor;
 pub use feed::{Change, FeedKey, SubgroupStart};
 pub use fetch::{Absence, FetchSpan};

@@ -104,6 +104,20 @@ impl StoredObject {
         self.received_bytes == self.payload_bytes
     }
 
+    /// It came on a live stream, after `previous`.
+    pub(super) fn came_live(
+        &mut self,
+        stream: StreamFacts,
+        previous: Option<ObjectId>,
+        first_copy: bool,
+    ) {
+        if first_copy || !self.logged && self.stream == StreamFacts::default() {
+            self.stream = stream;
+        }
+        self.stream.first_object |= stream.first_object;
+        self.predecessor = self.predecessor.max(previous);
+    }
+
     /// Payload bytes that are frozen.
     pub(super) fn sealed_bytes(&self) -> u64 {
         self.extents.last().map_or(0, |extent| extent.end)

@@ -34,10 +34,10 @@ use truth::{GROUPS, SUBGROUPS, Truth};
 const SOURCES_MAX: usize = 3;
 
 /// Runs the operations that `data` spells and panics where the store breaks a promise. Each
-/// operation is told to `tell` before it is done.
-pub fn run(data: &[u8], tell: &mut dyn FnMut(std::fmt::Arguments<'_>)) {
+/// operation is told to `tell` before it is done. Time begins at `now`.
+pub fn run(data: &[u8], now: Instant, tell: &mut dyn FnMut(std::fmt::Arguments<'_>)) {
     let mut input = Input { data, at: 0 };
-    let mut world = World::new(&mut input, tell);
+    let mut world = World::new(&mut input, now, tell);
     while !input.is_empty() {
         world.step(&mut input);
         world.check();
@@ -113,7 +113,11 @@ struct World<'t> {
 }
 
 impl<'t> World<'t> {
-    fn new(input: &mut Input<'_>, tell: &'t mut dyn FnMut(std::fmt::Arguments<'_>)) -> World<'t> {
+    fn new(
+        input: &mut Input<'_>,
+        now: Instant,
+        tell: &'t mut dyn FnMut(std::fmt::Arguments<'_>),
+    ) -> World<'t> {
         let mut world = World {
             tell,
             truth: Truth::new(input.byte()),
@@ -121,7 +125,7 @@ impl<'t> World<'t> {
                 StoreLimits { pending_objects_max: 3, ..StoreLimits::default() },
                 if input.byte() & 1 == 0 { Payloads::Copy } else { Payloads::Share },
             ),
-            now: Instant::now(),
+            now,
             sources: Vec::new(),
             streams: Vec::new(),
             fills: Vec::new(),

@@ -1,4 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ proptest! {
         operations in prop::collection::vec(any::<u8>(), 0..4_000),
     ) {
         let mut told = Vec::new();
-        let run = || model_check::run(&operations, &mut |line| told.push(line.to_string()));
+        let run = || model_check::run(&operations, Instant::now(), &mut |line| told.push(line.to_string()));
         let fine = catch_unwind(AssertUnwindSafe(run)).is_ok();
         prop_assert!(fine, "after these steps:\n{}", told.join("\n"));
     }
