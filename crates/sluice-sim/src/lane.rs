@@ -120,10 +120,10 @@ impl Lane {
         matches!(self, Lane::Quic { cloud, .. } if cloud.failed(port))
     }
 
-    /// The next connection that a shard accepted.
-    pub(crate) fn accepted(&mut self) -> Option<(usize, End)> {
+    /// The connection that a shard accepted.
+    pub(crate) fn accepted(&mut self, shard: usize) -> Option<End> {
         let Lane::Quic { cloud, .. } = self else { return None };
-        cloud.accepted().map(|(shard, end)| (shard, End::Quic(end)))
+        cloud.connected(shard).map(End::Quic)
     }
 }
 

@@ -32,6 +32,7 @@ pub mod rng;
 pub mod scenario;
 pub mod seeds;
 pub mod sim;
+mod trace;
 
 pub use content::group;
 pub use sim::Sim;

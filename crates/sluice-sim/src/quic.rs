@@ -175,7 +175,8 @@ impl Cloud {
         port
     }
 
-    /// The connection of a client's port, once it is ready.
+    /// The next connection of a port that is ready: a client's, or one that a shard (the first ports)
+    /// accepted.
     pub fn connected(&mut self, port: usize) -> Option<NetEnd> {
         let (key, info) = self.ports[port].news.borrow_mut().connected.pop_front()?;
         Some(self.end(port, key, info))
@@ -184,13 +185,6 @@ impl Cloud {
     /// Whether a client's connection ended.
     pub fn failed(&self, port: usize) -> bool {
         !self.ports[port].news.borrow().closed.is_empty()
-    }
-
-    /// The next connection that a shard accepted.
-    pub fn accepted(&mut self) -> Option<(usize, NetEnd)> {
-        let shard = (0..self.servers)
-            .find(|shard| !self.ports[*shard].news.borrow().connected.is_empty())?;
-        Some((shard, self.connected(shard)?))
     }
 
     fn end(&self, port: usize, key: ConnectionKey, info: PeerInfo) -> NetEnd {

@@ -176,13 +176,10 @@ impl Sim {
     /// Connects two peers to each other, without a relay between them: the client and the server.
     /// Returns once both sessions are ready.
     pub fn pair(&mut self, draft: Draft, link: LinkConfig) -> (PeerId, PeerId) {
-        let Dialed::Now(wire, client, server) = self.network.dial(0, link.protocol(draft.token()))
-        else {
-            unreachable!("pairs are for the modelled network");
-        };
+        let (wire, client, server) = self.connect_to(0, link.protocol(draft.token()));
         let now = self.now();
-        self.peers.push(Peer::new(draft, wire.clone(), client, now));
-        self.peers.push(Peer::new(draft, wire, server, now));
+        self.peers.push(Peer::new(self.peers.len(), draft, wire.clone(), client, now));
+        self.peers.push(Peer::new(self.peers.len(), draft, wire, server, now));
         let ids = (PeerId(self.peers.len() - 2), PeerId(self.peers.len() - 1));
         let both = |sim: &Sim| sim.at(ids.0).ready.is_some() && sim.at(ids.1).ready.is_some();
         assert!(self.run_until(Duration::from_secs(30), both), "no session: {}", self.replay());
@@ -193,7 +190,7 @@ impl Sim {
     pub fn dial(&mut self, draft: Draft, link: LinkConfig) -> PeerId {
         let (wire, client) = self.connect(draft, link);
         let now = self.now();
-        self.peers.push(Peer::new(draft, wire, client, now));
+        self.peers.push(Peer::new(self.peers.len(), draft, wire, client, now));
         PeerId(self.peers.len() - 1)
     }
 
@@ -204,26 +201,41 @@ impl Sim {
         self.hostiles.push(Hostile::new(draft, client, self.rng.fork(), now));
     }
 
+    /// Sets a peer that keeps no rule upon a session of its own.
+    pub fn besiege(&mut self, draft: Draft, link: LinkConfig) -> PeerId {
+        let (wire, client, server) = self.connect_to(0, link.protocol(draft.token()));
+        let now = self.now();
+        let mut peer = Peer::new(self.peers.len(), draft, wire, server, now);
+        peer.besieged = true;
+        self.peers.push(peer);
+        self.hostiles.push(Hostile::new(draft, client, self.rng.fork(), now));
+        PeerId(self.peers.len() - 1)
+    }
+
     fn connect(&mut self, draft: Draft, link: LinkConfig) -> (Wire, End) {
-        let link = link.protocol(draft.token());
         let shard = self.rng.index(self.config.shards);
+        let (wire, client, server) = self.connect_to(shard, link.protocol(draft.token()));
+        let now = self.now();
+        self.relay.accept(shard, server, now);
+        (wire, client)
+    }
+
+    /// Makes a connection; with real QUIC that takes its handshake's time.
+    fn connect_to(&mut self, shard: usize, link: LinkConfig) -> (Wire, End, End) {
         loop {
-            match self.network.dial(shard, link.clone()) {
-                Dialed::Now(wire, client, server) => {
-                    let now = self.now();
-                    self.relay.accept(shard, server, now);
-                    return (wire, client);
+            let port = match self.network.dial(shard, link.clone()) {
+                Dialed::Now(wire, client, server) => return (wire, client, server),
+                Dialed::Soon(port) => port,
+            };
+            let mut ends = (None, None);
+            // A client whose handshake failed for its lost packets tries again.
+            while !self.network.failed(port) {
+                ends.0 = ends.0.or_else(|| self.network.connected(port));
+                ends.1 = ends.1.or_else(|| self.network.accepted(shard));
+                if let (Some((wire, client)), Some(server)) = ends {
+                    return (wire, client, server);
                 }
-                Dialed::Soon(port) => loop {
-                    if let Some(connected) = self.network.connected(port) {
-                        return connected;
-                    }
-                    // Lost too many packets: a client tries again.
-                    if self.network.failed(port) {
-                        break;
-                    }
-                    self.step();
-                },
+                self.step();
             }
         }
     }
@@ -549,13 +561,24 @@ impl Sim {
 
     /// What names this run.
     pub fn replay(&self) -> String {
-        format!("seed {}, {} shard(s), at {:?}", self.seed, self.config.shards, self.elapsed())
+        let drafts: Vec<_> = self.peers.iter().map(|peer| peer.draft.to_string()).collect();
+        format!(
+            "seed {}, {} shard(s), at {:?}, peers of drafts {}",
+            self.seed,
+            self.config.shards,
+            self.elapsed(),
+            drafts.join(" ")
+        )
     }
 
     // Time.
 
     /// Runs until nothing is under way; timers further ahead do not count.
     pub fn run_until_idle(&mut self) {
+        if self.config.lane == LaneKind::Quic {
+            // Lost packets wait for timers, and keep-alives never end: long enough stands for idle.
+            return self.run_for(Duration::from_secs(5));
+        }
         while self.network.is_busy() || self.relay.is_busy() || self.is_dirty() {
             self.step();
         }
@@ -623,9 +646,6 @@ impl Sim {
 
     fn turn(&mut self) {
         let now = self.now();
-        while let Some((shard, server)) = self.network.accepted() {
-            self.relay.accept(shard, server, now);
-        }
         let first = self.rng.index(self.peers.len());
         for offset in 0..self.peers.len() {
             let index = (first + offset) % self.peers.len();

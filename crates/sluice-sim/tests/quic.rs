@@ -33,8 +33,7 @@ fn pair(seed: u64, link: LinkConfig) -> Pair {
                 now = cloud.next_event_time().expect("busy").max(now);
                 cloud.advance_to(now);
             }
-            let (shard, server) = cloud.accepted().expect("accepted when the client is");
-            assert_eq!(shard, 1);
+            let server = cloud.connected(1).expect("accepted when the client is");
             return Pair { cloud, port, now, client, server };
         }
     }

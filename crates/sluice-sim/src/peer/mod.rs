@@ -32,6 +32,7 @@ const TURNS_MAX: usize = 10_000;
 
 /// One scripted peer.
 pub struct Peer {
+    number: usize,
     /// The draft it speaks.
     pub draft: Draft,
     pub(crate) wire: Wire,
@@ -55,6 +56,8 @@ pub struct Peer {
     /// How the session ended.
     pub closed: Option<SessionEnd>,
     pub(crate) faults: Vec<Fault>,
+    /// The other side keeps no rule: its violations are its own.
+    pub(crate) besieged: bool,
     /// Whether it announced a namespace that was accepted and is not withdrawn.
     pub(crate) can_be_found: bool,
     pub(crate) announced: Option<RequestId>,
@@ -67,10 +70,11 @@ impl fmt::Debug for Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(draft: Draft, wire: Wire, end: End, now: Instant) -> Self {
+    pub(crate) fn new(number: usize, draft: Draft, wire: Wire, end: End, now: Instant) -> Self {
         let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
         let session = Session::new(&config, end.info(), now);
         Self {
+            number,
             draft,
             wire,
             session,
@@ -86,6 +90,7 @@ impl Peer {
             updates: Vec::new(),
             closed: None,
             faults: Vec::new(),
+            besieged: false,
             can_be_found: false,
             announced: None,
         }
@@ -118,6 +123,9 @@ impl Peer {
                 self.handle(event, ledger, now);
             }
             self.publisher.pump(&mut self.session, &mut self.end);
+            if let Some(error) = self.publisher.poll_refused() {
+                self.faults.push(format!("the session opens no stream: {error}"));
+            }
             self.session.flush(&mut self.end, now);
             if !self.wants_drive(now) {
                 return;
@@ -127,6 +135,7 @@ impl Peer {
     }
 
     fn handle(&mut self, event: SessionEvent, ledger: &mut Ledger, now: Instant) {
+        crate::trace::peer(self.number, &event, now);
         match event {
             SessionEvent::Ready(options) => self.ready = Some(options),
             SessionEvent::Request { id, request } => self.request(id, request, now),

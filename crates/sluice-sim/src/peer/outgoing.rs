@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use sluice_proto::model::{RequestId, ResetCode, SubgroupHead};
-use sluice_proto::session::Session;
+use sluice_proto::session::{CommandError, Session};
 use sluice_proto::transport::{StreamId, Transport};
 
 /// Names a stream before it has an id.
@@ -36,6 +36,8 @@ struct OutStream {
 pub(super) struct Outgoing {
     streams: BTreeMap<OutKey, OutStream>,
     opened: u64,
+    /// Streams that the session would not open though their request is open.
+    pub(super) refused: Vec<CommandError>,
 }
 
 impl Outgoing {
@@ -128,7 +130,8 @@ impl Outgoing {
     /// Writes what the transport accepts.
     pub(super) fn pump(&mut self, session: &mut Session, transport: &mut dyn Transport) {
         let mut starved = false;
-        self.streams.retain(|_, out| {
+        let Outgoing { streams, refused, .. } = self;
+        streams.retain(|_, out| {
             if out.stream.is_none() {
                 if starved || out.queue.is_empty() && !out.finish {
                     return true;
@@ -149,7 +152,11 @@ impl Outgoing {
                         return true;
                     }
                     // The request ended meanwhile.
-                    Err(_) => return false,
+                    Err(CommandError::NotOpen(_) | CommandError::Closed) => return false,
+                    Err(error) => {
+                        refused.push(error);
+                        return false;
+                    }
                 }
             }
             out.write(session, transport)

@@ -7,11 +7,11 @@ use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
     DatagramHead, Delivery, DoneCode, Fetch, FetchItem, FetchOk, FetchRange, FetchedObject, Fill,
     FullTrackName, GroupId, GroupOrder, JoiningStart, Location, LocationFilter, ObjectHead,
-    ObjectId, ObjectStatus, Properties, Publish, PublishOk, RangeEnd, Request, RequestCode,
-    RequestError, RequestId, RequestOk, RequestUpdate, ResetCode, SubgroupHead, SubgroupId,
-    SubgroupIdField, Subscribe, SubscribeOk, TrackAlias, TrackProperties, TrackStatus,
+    ObjectId, ObjectStatus, Priority, Properties, Publish, PublishOk, RangeEnd, Request,
+    RequestCode, RequestError, RequestId, RequestOk, RequestUpdate, ResetCode, SubgroupHead,
+    SubgroupId, SubgroupIdField, Subscribe, SubscribeOk, TrackAlias, TrackProperties, TrackStatus,
 };
-use sluice_proto::session::Session;
+use sluice_proto::session::{CommandError, Session};
 use sluice_proto::transport::Transport;
 use sluice_proto::wire::Dialect;
 use sluice_proto::wire::data::FetchEncoder;
@@ -26,6 +26,8 @@ pub(crate) struct Publisher {
     tracks: BTreeMap<FullTrackName, Served>,
     outgoing: Outgoing,
     fetches: BTreeSet<RequestId>,
+    /// Joining fetches that overtook their SUBSCRIBE (MOQT-18 §10.12.2).
+    early: Vec<(RequestId, Fetch)>,
     /// Subscriptions to end once their data is out.
     ending: Vec<(RequestId, DoneCode)>,
 }
@@ -148,6 +150,9 @@ impl Publisher {
         if let Some(fill) = request.fill.as_ref().filter(|_| forward) {
             self.fill(session, &request.track, id, fill, request.filter);
         }
+        for (id, fetch) in std::mem::take(&mut self.early) {
+            self.fetch(session, id, &fetch);
+        }
     }
 
     pub(crate) fn track_status(&self, session: &mut Session, id: RequestId, request: &TrackStatus) {
@@ -194,6 +199,11 @@ impl Publisher {
     }
 
     pub(crate) fn fetch(&mut self, session: &mut Session, id: RequestId, request: &Fetch) {
+        if let FetchRange::Joining(subscription, _) = &request.range
+            && self.link(*subscription).is_none()
+        {
+            return self.early.push((id, request.clone()));
+        }
         let answer = self.fetch_range(request).and_then(|(track, start, end)| {
             let served = self.tracks.get(&track).ok_or(RequestCode::DoesNotExist)?;
             let largest = served.largest.ok_or(RequestCode::InvalidRange)?;
@@ -210,7 +220,10 @@ impl Publisher {
                 .take_while(|(location, _)| last.includes(**location))
                 .map(|(location, (object, _))| (*location, object.clone()))
                 .collect();
-            Ok((last, found))
+            // Some drafts can only name an object as the end.
+            let at = found.last().map_or(start, |(at, _)| *at);
+            let object = last.object.unwrap_or(at.object);
+            Ok((RangeEnd { group: last.group, object: Some(object) }, found))
         });
         let (end, found) = match answer {
             Ok(answer) => answer,
@@ -306,6 +319,7 @@ impl Publisher {
     ) {
         self.outgoing.cancel(id, session, transport);
         self.fetches.remove(&id);
+        self.early.retain(|(early, _)| *early != id);
         for served in self.tracks.values_mut() {
             served.links.remove(&id);
         }
@@ -325,6 +339,11 @@ impl Publisher {
             }
             waits
         });
+    }
+
+    /// What the session refused to do for it.
+    pub(crate) fn poll_refused(&mut self) -> Option<CommandError> {
+        self.outgoing.refused.pop()
     }
 
     pub(crate) fn resume(&mut self) {
@@ -444,7 +463,7 @@ impl Sender<'_> {
                 alias: TrackAlias(0),
                 group: location.group,
                 subgroup: SubgroupIdField::Id(subgroup),
-                priority: object.priority,
+                priority: stated_priority(dialect, object),
                 properties: !object.properties.is_empty(),
                 end_of_group,
                 first_object: first,
@@ -481,7 +500,7 @@ impl Sender<'_> {
         let head = DatagramHead {
             alias: TrackAlias(0),
             location,
-            priority: object.priority,
+            priority: stated_priority(dialect, object),
             properties: block(dialect, object),
             status: ObjectStatus::Normal,
             end_of_group,
@@ -504,6 +523,11 @@ impl Sender<'_> {
             (None, _) => {}
         }
     }
+}
+
+/// The priority that a header states: the track's is inherited where that can be said.
+fn stated_priority(dialect: &Dialect, object: &Published) -> Option<Priority> {
+    object.priority.or_else(|| (!dialect.inherits_priority()).then(Priority::default))
 }
 
 /// An object's properties, as this draft writes them.
