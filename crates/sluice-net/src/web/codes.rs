@@ -46,7 +46,7 @@ pub(crate) fn to_http(code: u64) -> VarInt {
 /// point in it.
 pub(crate) fn from_http(code: VarInt) -> Option<u64> {
     let code = code.into_inner();
-    if !(FIRST..=LAST).contains(&code) || (code - GREASE_FIRST) % GREASE_STEP == 0 {
+    if !(FIRST..=LAST).contains(&code) || (code - GREASE_FIRST).is_multiple_of(GREASE_STEP) {
         return None;
     }
     let shifted = code - FIRST;

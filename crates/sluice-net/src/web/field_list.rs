@@ -73,7 +73,7 @@ fn take_string(field: &str) -> Option<(String, &str)> {
 
 /// Past a token, number, boolean or byte sequence. Inner lists are not expected here.
 fn skip_other(field: &str) -> Option<&str> {
-    let end = field.find(|c: char| matches!(c, ',' | ';' | ' ' | '\t')).unwrap_or(field.len());
+    let end = field.find([',', ';', ' ', '\t']).unwrap_or(field.len());
     let item = &field[..end];
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '(' | ')' | '\\');
     (!item.is_empty() && item.chars().all(plain)).then_some(&field[end..])
@@ -83,9 +83,7 @@ fn skip_other(field: &str) -> Option<&str> {
 fn skip_parameters(mut field: &str) -> Option<&str> {
     while let Some(parameter) = field.strip_prefix(';') {
         let parameter = parameter.trim_start_matches(' ');
-        let end = parameter
-            .find(|c: char| matches!(c, '=' | ',' | ';' | ' ' | '\t'))
-            .unwrap_or(parameter.len());
+        let end = parameter.find(['=', ',', ';', ' ', '\t']).unwrap_or(parameter.len());
         let first = parameter.chars().next()?;
         if !(first.is_ascii_lowercase() || first == '*') {
             return None;

@@ -368,7 +368,10 @@ impl WebTransport {
             self.fail(HttpCode::ClosedCriticalStream, "control stream stopped");
         } else if self.session_stream() == Some(stream) {
             self.end_by_peer(wire, 0, String::new());
-        } else if !self.own.remove(&stream) && !self.incoming.contains_key(&stream) {
+        } else if !self.own.remove(&stream)
+            && !self.incoming.contains_key(&stream)
+            && !self.held.iter().any(|(held, ..)| *held == stream)
+        {
             let code = codes::from_http(code).unwrap_or(0);
             wire.events.push_back(TransportEvent::Stopped(stream, code));
         }
