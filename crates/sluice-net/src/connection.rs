@@ -245,7 +245,10 @@ impl Connection {
             return self.fail(now, NO_CODE, "no application protocol negotiated", shared);
         };
         match &self.opening {
-            Opening::Accepted(protocols) if protocol == ALPN_H3 => {
+            Opening::Accepted(protocols)
+                if protocol == ALPN_H3
+                    && !protocols.iter().any(|ours| ours.as_bytes() == ALPN_H3) =>
+            {
                 return self.start_web(Role::Server(protocols.clone()));
             }
             Opening::Dialed(Via::WebTransport { authority, path, protocols }) => {

@@ -49,7 +49,8 @@ impl ServerTls {
     /// A server with this chain (leaf first) and key.
     ///
     /// `protocols` are the names of MOQT versions, best first: they are the ALPNs of raw QUIC
-    /// and what is looked for in `WT-Available-Protocols`. HTTP/3 is offered besides.
+    /// and what is looked for in `WT-Available-Protocols`. HTTP/3 is offered besides; with `h3`
+    /// among them the caller speaks HTTP/3 itself and gets its streams as they are.
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -62,7 +63,9 @@ impl ServerTls {
             .with_single_cert(chain, key)
             .map_err(TlsError::Certificate)?;
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        config.alpn_protocols.push(ALPN_H3.to_vec());
+        if !protocols.contains(&"h3") {
+            config.alpn_protocols.push(ALPN_H3.to_vec());
+        }
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
         let crypto = QuicServerConfig::try_from(config).map_err(|_| TlsError::NoCipherSuite)?;

@@ -64,9 +64,13 @@ impl World {
     }
 
     pub fn with(client: NetLimits, server: NetLimits) -> World {
+        World::with_protocols(client, server, &PROTOCOLS)
+    }
+
+    pub fn with_protocols(client: NetLimits, server: NetLimits, protocols: &[&str]) -> World {
         let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let dev = DevCertificate::generate(made, &[]).unwrap();
-        let tls = ServerTls::new(vec![dev.certificate], dev.key, &PROTOCOLS).unwrap();
+        let tls = ServerTls::new(vec![dev.certificate], dev.key, protocols).unwrap();
         let secrets = |byte| NetSecrets { shared: [byte; 32], seed: [byte + 1; 32] };
         let server = NetConfig { limits: server, server: Some(tls), ..NetConfig::new(secrets(1)) };
         let client = NetConfig { limits: client, ..NetConfig::new(secrets(3)) };
