@@ -15,7 +15,7 @@ use crate::link::{Link, LinkConfig, LinkEnd, Network};
 use crate::quic::{Cloud, NetEnd, Path};
 
 /// Which of the two.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum LaneKind {
     /// [`crate::link`].
     #[default]

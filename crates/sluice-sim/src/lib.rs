@@ -3,7 +3,8 @@
 //!
 //! What lives here, in reading order:
 //! - [`sim`]: a whole relay and its peers; start with [`Sim`].
-//! - [`scenario`] and [`seeds`]: random runs by seed, and how to run many of them.
+//! - [`scenario`], [`duet`] (two sessions without a relay) and [`seeds`]: random runs by seed, and
+//!   how to run many of them.
 //! - [`peer`] and [`hostile`]: scripted peers, with rules and without.
 //! - [`content`], [`ledger`], [`record`], [`invariant`]: what is published, what arrived, and what
 //!   has to agree.
@@ -19,12 +20,14 @@
 //! no difference of times.
 
 pub mod content;
+pub mod duet;
 pub mod hostile;
 pub mod invariant;
 pub mod lane;
 pub mod ledger;
 pub mod link;
 pub mod peer;
+pub mod plan;
 pub mod quic;
 pub mod record;
 pub mod relay;

@@ -1,39 +1,61 @@
 //! Runs many seeds: `cargo run -p sluice-sim --release -- --seeds 50000`.
 //!
 //! Options: `--seeds N` (default 1000), `--from SEED` (default 0), `--seed SEED` for one seed,
-//! `--shards 1|3` (default both), `--threads N` (default all cores). Every failing seed is printed
-//! with the command that replays it; add it to `seeds.txt` so that it always runs.
+//! `--cast NAME` (default relay-1 and relay-3; may be repeated), `--threads N` (default all cores).
+//! Every failing seed is printed with the command that replays it; add it to `seeds.txt` so that it
+//! always runs. With `SLUICE_TRACE` set, every event of the run is printed.
 
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use sluice_sim::seeds::{Options, run_many};
 
+const USAGE: &str =
+    "usage: sluice-sim [--seeds N] [--from SEED] [--seed SEED] [--cast NAME]... [--threads N]";
+
 fn main() -> ExitCode {
-    let mut options = Options { count: 1000, ..Options::default() };
-    let mut args = std::env::args().skip(1);
-    while let Some(flag) = args.next() {
-        let value = args.next().and_then(|value| value.parse::<u64>().ok());
-        match (flag.as_str(), value) {
-            ("--seeds", Some(count)) => options.count = count,
-            ("--from", Some(from)) => options.from = from,
-            ("--seed", Some(seed)) => (options.from, options.count) = (seed, 1),
-            ("--shards", Some(shards)) => options.shards = vec![shards as usize],
-            ("--threads", Some(threads)) => options.threads = threads as usize,
-            _ => {
-                println!(
-                    "usage: sluice-sim [--seeds N] [--from SEED] [--seed SEED] [--shards N] [--threads N]"
-                );
-                return ExitCode::from(2);
-            }
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            println!("{error}\n{USAGE}");
+            return ExitCode::from(2);
         }
+    };
+    if options.count > 1 {
+        // The failures are printed at the end, each once.
+        std::panic::set_hook(Box::new(|_| {}));
     }
     let failures = run_many(&options);
     for failure in &failures {
         println!("{failure}\n");
     }
-    let runs = options.count * options.shards.len() as u64;
-    println!("{} runs, {} failed", runs, failures.len());
+    let runs = options.count * options.casts.len() as u64;
+    println!("{runs} runs, {} failed", failures.len());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options { count: 1000, ..Options::default() };
+    let mut casts = Vec::new();
+    while let Some(flag) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--seeds" => options.count = number(&value)?,
+            "--from" => options.from = number(&value)?,
+            "--seed" => (options.from, options.count) = (number(&value)?, 1),
+            "--threads" => options.threads = number(&value)?,
+            "--cast" => casts.push(value.parse()?),
+            _ => return Err(format!("unknown option {flag}")),
+        }
+    }
+    if !casts.is_empty() {
+        options.casts = casts;
+    }
+    Ok(options)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number"))
 }

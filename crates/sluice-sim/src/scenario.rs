@@ -14,18 +14,19 @@ use sluice_proto::model::{
 use sluice_proto::transport::Side;
 use sluice_proto::wire::Draft;
 
-use crate::content::{Batch, group};
-use crate::link::{LinkConfig, Quirks};
+use crate::content::Batch;
+use crate::lane::LaneKind;
+use crate::plan;
 use crate::rng::Rng;
 use crate::sim::{Camera, PeerId, Seat, Sim, SimConfig, subscribe, track_name};
 
 const TRACKS: [&str; 3] = ["live/cam", "live/mic", "studio/one"];
 
 /// One generated run. Panics with the seed when an invariant breaks.
-pub fn run(seed: u64, shards: usize) {
+pub fn run(seed: u64, shards: usize, lane: LaneKind) {
     let mut rng = Rng::new(seed);
     let relay_rng_seed = rng.next_u64();
-    let config = SimConfig { shards, link: link(&mut rng), ..SimConfig::default() };
+    let config = SimConfig { shards, lane, link: plan::link(&mut rng), ..SimConfig::default() };
     let mut scenario = Scenario {
         sim: Sim::with(relay_rng_seed, config).named(seed),
         rng,
@@ -88,32 +89,6 @@ enum Failure {
     CutAfter(u64),
     Close,
     GoawayThenClose,
-}
-
-/// A link as one meets them.
-fn link(rng: &mut Rng) -> LinkConfig {
-    let mut link = LinkConfig::default().delay(Duration::from_micros(rng.range(0..60_000)));
-    if rng.chance(600) {
-        link = link.jitter(Duration::from_micros(rng.range(0..20_000)));
-    }
-    if rng.chance(400) {
-        link = link.loss_permille(rng.range(1..40) as u16);
-    }
-    if rng.chance(300) {
-        link.quirks = Quirks {
-            tiny_reads_permille: rng.range(0..300) as u16,
-            partial_writes_permille: rng.range(0..300) as u16,
-            stale_events_permille: rng.range(0..300) as u16,
-            late_credit: Duration::from_micros(rng.range(0..30_000)),
-        };
-    }
-    if rng.chance(300) {
-        link.stream_window_bytes = rng.range(2000..100_000) as u32;
-    }
-    if rng.chance(300) {
-        link = link.web_transport("/moq");
-    }
-    link
 }
 
 impl Scenario {
@@ -210,7 +185,7 @@ impl Scenario {
             Act::Fetch { viewer } => self.fetch(viewer),
             Act::Interest => self.interest(),
             Act::Hostile => {
-                let (draft, link) = (self.draft(), link(&mut self.rng));
+                let (draft, link) = (self.draft(), plan::link(&mut self.rng));
                 self.sim.hostile(draft, link);
             }
             Act::StallShard { shard, for_ } => self.sim.stall_shard(shard, for_),
@@ -220,7 +195,7 @@ impl Scenario {
     // Publishers.
 
     fn publisher(&mut self, track: usize, solid: bool) {
-        let (draft, link) = (self.draft(), link(&mut self.rng));
+        let (draft, link) = (self.draft(), plan::link(&mut self.rng));
         let peer = self.sim.dial(draft, link);
         let camera = self.sim.serve(peer, TRACKS[track]);
         let index = self.cameras.len();
@@ -257,49 +232,9 @@ impl Scenario {
 
     /// The objects of a track: the same for every publisher, whenever it starts.
     fn plan_track(&mut self, track: usize, camera: usize) {
-        let mut plan = Rng::new(self.plans ^ track as u64);
-        let groups = plan.range(3..9);
-        let spacing = Duration::from_millis(plan.range(100..700));
-        let subgroups = 1 + plan.index(3) as u64;
-        let step = 1 + u64::from(plan.chance(200));
-        let marks = plan.chance(300);
-        let large = plan.chance(200);
-        let properties = plan.chance(300);
         let offset = self.millis(200..500);
-        for number in 0..groups {
-            let start = offset + spacing * number as u32;
-            if plan.chance(100) {
-                let batch = group(number).datagrams().objects(0..plan.range(1..6));
-                self.at(start, Act::Send { camera, batch });
-                continue;
-            }
-            for subgroup in 0..subgroups {
-                let count = plan.range(1..8);
-                let priority = plan.chance(300).then(|| plan.range(0..256) as u8);
-                let mut at = start + spacing * subgroup as u32 / 8;
-                for object in 0..count {
-                    // Ids interleave over the subgroups, as layers of one picture do.
-                    let id = (object * subgroups + subgroup) * step;
-                    let mut batch = group(number).subgroup(subgroup).object(id).open();
-                    if let Some(priority) = priority {
-                        batch = batch.priority(priority);
-                    }
-                    if properties {
-                        batch = batch.properties();
-                    }
-                    if large {
-                        batch = batch.bytes(plan.range(0..20_000) as usize);
-                    }
-                    if object + 1 == count {
-                        batch = batch.finish();
-                    }
-                    if marks && subgroups == 1 {
-                        batch = batch.end_of_group();
-                    }
-                    self.at(at, Act::Send { camera, batch });
-                    at += spacing / (count as u32 + 2);
-                }
-            }
+        for (after, batch) in plan::track(self.plans ^ track as u64) {
+            self.at(offset + after, Act::Send { camera, batch });
         }
     }
 
@@ -317,7 +252,7 @@ impl Scenario {
     // Viewers.
 
     fn viewer(&mut self, track: usize) {
-        let (draft, mut link) = (self.draft(), link(&mut self.rng));
+        let (draft, mut link) = (self.draft(), plan::link(&mut self.rng));
         let slow = self.rng.chance(150);
         if slow {
             link = link.down_bits_per_second(self.rng.range(20_000..400_000));
@@ -415,7 +350,7 @@ impl Scenario {
     }
 
     fn interest(&mut self) {
-        let (draft, link) = (self.draft(), link(&mut self.rng));
+        let (draft, link) = (self.draft(), plan::link(&mut self.rng));
         let peer = self.sim.peer_over(draft, link);
         let prefix = *self.rng.pick(&["live", "studio", ""]);
         let interest = *self.rng.pick(&[Interest::Tracks, Interest::Namespaces, Interest::Both]);

@@ -2,13 +2,56 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crate::scenario;
+use crate::lane::LaneKind;
+use crate::{duet, scenario};
 
 /// Failures after which no new run begins: they are usually the same one.
 const FAILURES_MAX: usize = 20;
+
+/// What a seed is run with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Cast {
+    /// A relay of this many shards, on the modelled network.
+    Relay(usize),
+    /// A relay of this many shards, on real QUIC.
+    RelayQuic(usize),
+    /// Two sessions without a relay.
+    Duet(LaneKind),
+}
+
+impl Cast {
+    /// The relay as every seed runs it.
+    pub const RELAY: [Cast; 2] = [Cast::Relay(1), Cast::Relay(3)];
+    const NAMES: [(&'static str, Cast); 6] = [
+        ("relay-1", Cast::Relay(1)),
+        ("relay-3", Cast::Relay(3)),
+        ("relay-1-quic", Cast::RelayQuic(1)),
+        ("relay-3-quic", Cast::RelayQuic(3)),
+        ("duet", Cast::Duet(LaneKind::Model)),
+        ("duet-quic", Cast::Duet(LaneKind::Quic)),
+    ];
+}
+
+impl FromStr for Cast {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Cast::NAMES.into_iter().find(|(name, _)| *name == text);
+        let names = || Cast::NAMES.map(|(name, _)| name).join(", ");
+        known.map(|(_, cast)| cast).ok_or_else(|| format!("{text:?} is none of {}", names()))
+    }
+}
+
+impl fmt::Display for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = Cast::NAMES.into_iter().find(|(_, cast)| cast == self);
+        f.write_str(known.map_or("relay", |(name, _)| name))
+    }
+}
 
 /// Which runs.
 #[derive(Clone, Debug)]
@@ -17,37 +60,38 @@ pub struct Options {
     pub from: u64,
     /// How many seeds.
     pub count: u64,
-    /// Each seed runs with each of these numbers of shards.
-    pub shards: Vec<usize>,
+    /// Each seed runs with each of these.
+    pub casts: Vec<Cast>,
     /// Threads.
     pub threads: usize,
 }
 
 impl Default for Options {
+    /// No seeds, the relay with one and with three shards, all cores.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { from: 0, count: 0, shards: vec![1, 3], threads }
+        Self { from: 0, count: 0, casts: Cast::RELAY.into(), threads }
     }
 }
 
 /// A run that broke an invariant.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Failure {
     /// Its seed.
     pub seed: u64,
-    /// Its shards.
-    pub shards: usize,
+    /// What it was run with.
+    pub cast: Cast,
     /// What broke.
     pub message: String,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { seed, shards, message } = self;
+        let Failure { seed, cast, message } = self;
         write!(
             f,
-            "seed {seed} with {shards} shard(s): {message}\n  replay: cargo run -p sluice-sim -- \
-             --seed {seed} --shards {shards}"
+            "seed {seed} of {cast}: {message}\n  replay: cargo run -p sluice-sim -- --seed {seed} \
+             --cast {cast}"
         )
     }
 }
@@ -61,37 +105,41 @@ pub fn run_many(options: &Options) -> Vec<Failure> {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let enough =
-                        failures.lock().is_ok_and(|list: std::sync::MutexGuard<'_, Vec<_>>| {
-                            list.len() >= FAILURES_MAX
-                        });
-                    if index >= options.count || enough {
+                    if index >= options.count {
                         break;
                     }
-                    for shards in &options.shards {
-                        if let Err(failure) = run_one(options.from + index, *shards)
-                            && let Ok(mut list) = failures.lock()
-                        {
-                            list.push(failure);
-                        }
+                    let found = options
+                        .casts
+                        .iter()
+                        .filter_map(|cast| run_one(options.from + index, *cast).err());
+                    let found: Vec<Failure> = found.collect();
+                    let mut list = failures.lock().unwrap_or_else(PoisonError::into_inner);
+                    list.extend(found);
+                    if list.len() >= FAILURES_MAX {
+                        break;
                     }
                 }
             });
         }
     });
-    let mut failures = failures.into_inner().unwrap_or_default();
-    failures.sort_by_key(|failure: &Failure| (failure.seed, failure.shards));
+    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failures.sort();
     failures
 }
 
 /// One run.
-pub fn run_one(seed: u64, shards: usize) -> Result<(), Failure> {
-    catch_unwind(AssertUnwindSafe(|| scenario::run(seed, shards))).map_err(|panic| {
+pub fn run_one(seed: u64, cast: Cast) -> Result<(), Failure> {
+    let run = || match cast {
+        Cast::Relay(shards) => scenario::run(seed, shards, LaneKind::Model),
+        Cast::RelayQuic(shards) => scenario::run(seed, shards, LaneKind::Quic),
+        Cast::Duet(lane) => duet::run(seed, lane),
+    };
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let message = match panic.downcast_ref::<String>() {
             Some(message) => message.clone(),
             None => panic.downcast_ref::<&str>().map_or("a panic", |text| text).to_owned(),
         };
-        Failure { seed, shards, message }
+        Failure { seed, cast, message }
     })
 }
 

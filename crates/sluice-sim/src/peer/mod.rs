@@ -101,12 +101,14 @@ impl Peer {
         if self.closed.is_some() {
             return None;
         }
-        self.session.poll_timeout().map(|(at, _)| at)
+        let session = self.session.poll_timeout().map(|(at, _)| at);
+        session.into_iter().chain(self.publisher.next_timeout()).min()
     }
 
     pub(crate) fn wants_drive(&self, now: Instant) -> bool {
         let due = self.next_timeout().is_some_and(|at| at <= now);
-        due || self.reading && (self.more || self.end.has_events()) || self.session.needs_flush()
+        // Not `needs_flush`: it stays true while the peer gives no credit.
+        due || self.reading && (self.more || self.end.has_events())
     }
 
     /// One turn: what happened, what it means, what goes out.
@@ -122,7 +124,9 @@ impl Peer {
             while let Some(event) = self.session.poll_event() {
                 self.handle(event, ledger, now);
             }
-            self.publisher.pump(&mut self.session, &mut self.end);
+            // Control first: data takes all the room there is.
+            self.session.flush(&mut self.end, now);
+            self.publisher.pump(&mut self.session, &mut self.end, now);
             if let Some(error) = self.publisher.poll_refused() {
                 self.faults.push(format!("the session opens no stream: {error}"));
             }
@@ -131,7 +135,12 @@ impl Peer {
                 return;
             }
         }
-        self.faults.push("a session wants turns without end".into());
+        self.faults.push(format!(
+            "a session wants turns without end (more {}, events {}, timeout {:?})",
+            self.more,
+            self.end.has_events(),
+            self.session.poll_timeout()
+        ));
     }
 
     fn handle(&mut self, event: SessionEvent, ledger: &mut Ledger, now: Instant) {
@@ -180,8 +189,10 @@ impl Peer {
         use sluice_proto::model::{Request, RequestCode, RequestError, RequestOk};
         let session = &mut self.session;
         match request {
-            Request::Subscribe(request) => self.publisher.subscribe(session, id, &request),
-            Request::Fetch(request) => self.publisher.fetch(session, id, &request),
+            Request::Subscribe(request) => {
+                self.publisher.subscribe(session, id, &request, now);
+            }
+            Request::Fetch(request) => self.publisher.fetch(session, id, &request, now),
             Request::TrackStatus(request) => self.publisher.track_status(session, id, &request),
             Request::Publish(publish) => self.viewer.offered(session, id, &publish, now),
             Request::PublishNamespace(_) => session.request_ok(id, RequestOk::default()),

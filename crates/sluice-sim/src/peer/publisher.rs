@@ -1,7 +1,7 @@
 //! A scripted publisher: the tracks it serves, who takes them, and its answers to fetches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
@@ -20,6 +20,9 @@ use super::outgoing::{OutKey, OutKind, Outgoing};
 use crate::content::{After, Batch, Carriage};
 use crate::ledger::{Ledger, Published};
 
+/// How long a joining fetch waits for a SUBSCRIBE that it overtook.
+const EARLY_FETCH_WAIT: Duration = Duration::from_secs(2);
+
 /// What a publisher does, beside its session.
 #[derive(Debug, Default)]
 pub(crate) struct Publisher {
@@ -27,7 +30,7 @@ pub(crate) struct Publisher {
     outgoing: Outgoing,
     fetches: BTreeSet<RequestId>,
     /// Joining fetches that overtook their SUBSCRIBE (MOQT-18 §10.12.2).
-    early: Vec<(RequestId, Fetch)>,
+    early: Vec<(RequestId, Fetch, Instant)>,
     /// Subscriptions to end once their data is out.
     ending: Vec<(RequestId, DoneCode)>,
 }
@@ -136,7 +139,13 @@ impl Publisher {
 
     // Requests of the relay.
 
-    pub(crate) fn subscribe(&mut self, session: &mut Session, id: RequestId, request: &Subscribe) {
+    pub(crate) fn subscribe(
+        &mut self,
+        session: &mut Session,
+        id: RequestId,
+        request: &Subscribe,
+        now: Instant,
+    ) {
         let served = self.tracks.get_mut(&request.track).filter(|served| !served.ended);
         let Some(served) = served else {
             let error = RequestError::new(RequestCode::DoesNotExist, "no such track");
@@ -150,8 +159,8 @@ impl Publisher {
         if let Some(fill) = request.fill.as_ref().filter(|_| forward) {
             self.fill(session, &request.track, id, fill, request.filter);
         }
-        for (id, fetch) in std::mem::take(&mut self.early) {
-            self.fetch(session, id, &fetch);
+        for (id, fetch, _) in std::mem::take(&mut self.early) {
+            self.fetch(session, id, &fetch, now);
         }
     }
 
@@ -198,11 +207,17 @@ impl Publisher {
         }
     }
 
-    pub(crate) fn fetch(&mut self, session: &mut Session, id: RequestId, request: &Fetch) {
+    pub(crate) fn fetch(
+        &mut self,
+        session: &mut Session,
+        id: RequestId,
+        request: &Fetch,
+        now: Instant,
+    ) {
         if let FetchRange::Joining(subscription, _) = &request.range
             && self.link(*subscription).is_none()
         {
-            return self.early.push((id, request.clone()));
+            return self.early.push((id, request.clone(), now + EARLY_FETCH_WAIT));
         }
         let answer = self.fetch_range(request).and_then(|(track, start, end)| {
             let served = self.tracks.get(&track).ok_or(RequestCode::DoesNotExist)?;
@@ -319,7 +334,7 @@ impl Publisher {
     ) {
         self.outgoing.cancel(id, session, transport);
         self.fetches.remove(&id);
-        self.early.retain(|(early, _)| *early != id);
+        self.early.retain(|(early, ..)| *early != id);
         for served in self.tracks.values_mut() {
             served.links.remove(&id);
         }
@@ -329,7 +344,24 @@ impl Publisher {
         self.outgoing.stopped(stream);
     }
 
-    pub(crate) fn pump(&mut self, session: &mut Session, transport: &mut dyn Transport) {
+    /// When a fetch has waited long enough for its subscription.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.early.iter().map(|(_, _, until)| *until).min()
+    }
+
+    pub(crate) fn pump(
+        &mut self,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        now: Instant,
+    ) {
+        self.early.retain(|(id, _, until)| {
+            if *until <= now {
+                let code = RequestCode::InvalidJoiningRequestId;
+                session.refuse(*id, RequestError::new(code, "no such subscription"));
+            }
+            *until > now
+        });
         self.outgoing.pump(session, transport);
         let outgoing = &self.outgoing;
         self.ending.retain(|(id, code)| {
