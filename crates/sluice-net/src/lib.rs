@@ -71,7 +71,8 @@
 //! # Where to start
 //!
 //! [`config`] has every limit; `net.rs` the turn; `connection.rs` the life of one connection;
-//! `quic_streams.rs` what the QUIC library needs hidden.
+//! `quic_streams.rs` what the QUIC library needs hidden; `web/` everything of WebTransport, its
+//! `session.rs` first.
 
 pub mod config;
 pub mod dev_certificate;

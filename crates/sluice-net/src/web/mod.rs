@@ -11,6 +11,7 @@ mod field_list;
 mod header_section;
 mod huffman;
 mod incoming;
+mod outgoing;
 mod request;
 mod session;
 mod settings;

@@ -10,7 +10,7 @@
 //! Streams that arrive before `Open` are held, datagrams stay in QUIC's bounded queue. After
 //! `Over` the connection lives on just long enough for the close to arrive.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,18 +23,16 @@ use super::codes::{self, HttpCode};
 use super::element::encode_element;
 use super::header_section::HeaderSection;
 use super::incoming::{
-    FRAME_DATA, FRAME_GOAWAY, FRAME_HEADERS, FRAME_WEBTRANSPORT, Found, HeadersReader, Incoming,
+    FRAME_DATA, FRAME_GOAWAY, FRAME_WEBTRANSPORT, Found, HeadersReader, Incoming,
     STREAM_WEBTRANSPORT, SessionReader,
 };
+use super::outgoing::Outgoing;
 use super::request::{Connect, Refusal, Response};
 use super::settings::{PeerSettings, encode_settings};
 use super::varint::{encode_varint, take_varint, varint_bytes};
 use crate::config::NetLimits;
-use crate::congestion::send_window_bytes;
 use crate::quic_streams::{self, RawError};
 
-/// Control and session streams go before everything of MOQT's.
-const OWN_PRIORITY: i32 = i32::MAX;
 /// Most bytes taken from a stream at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// Bounds of the time that a close is given to arrive.
@@ -82,11 +80,6 @@ struct Reading {
     deadline: Instant,
 }
 
-struct Unsent {
-    bytes: BytesMut,
-    finish: bool,
-}
-
 /// The machine. Every call that touches the wire gets it as a [`Wire`].
 pub(crate) struct WebTransport {
     role: Role,
@@ -98,10 +91,7 @@ pub(crate) struct WebTransport {
     incoming: BTreeMap<StreamId, Reading>,
     /// Streams of a session that is not open yet, in the order of their preambles.
     held: Vec<(StreamId, StreamKind, u64)>,
-    /// Streams whose sending side is not MOQT's.
-    own: BTreeSet<StreamId>,
-    /// What QUIC has not accepted yet of preambles and of our own streams.
-    unsent: BTreeMap<StreamId, Unsent>,
+    outgoing: Outgoing,
     datagram_waits: bool,
     outcome: Option<Outcome>,
     preambles_max: usize,
@@ -126,8 +116,7 @@ impl WebTransport {
             control_in: None,
             incoming: BTreeMap::new(),
             held: Vec::new(),
-            own: BTreeSet::new(),
-            unsent: BTreeMap::new(),
+            outgoing: Outgoing::default(),
             datagram_waits: false,
             outcome: None,
             preambles_max: limits.preambles_max,
@@ -145,7 +134,7 @@ impl WebTransport {
             self.control_out = Some(stream);
             let mut bytes = vec![0];
             bytes.extend_from_slice(&encode_settings());
-            self.send_own(quic, stream, &bytes, false);
+            self.outgoing.send_own(quic, stream, &bytes, false);
         }
     }
 
@@ -198,7 +187,7 @@ impl WebTransport {
             StreamEvent::Writable { id } => self.handle_writable(wire, quic_streams::from_quic(id)),
             StreamEvent::Finished { id } => {
                 let stream = quic_streams::from_quic(id);
-                if !self.own.remove(&stream) {
+                if !self.outgoing.forget_own(stream) {
                     wire.events.push_back(TransportEvent::Acked(stream));
                 }
             }
@@ -240,7 +229,7 @@ impl WebTransport {
         };
         encode_varint(first, &mut preamble);
         encode_varint(session.0, &mut preamble);
-        self.send(quic, stream, &preamble, false);
+        self.outgoing.send(quic, stream, &preamble, false);
         Some(stream)
     }
 
@@ -251,7 +240,7 @@ impl WebTransport {
         stream: StreamId,
         chunks: &mut [Bytes],
     ) -> Result<Written, RawError> {
-        if !self.flush(quic, stream) {
+        if !self.outgoing.flush(quic, stream) {
             return Ok(Written { bytes: 0, complete: chunks.iter().all(Bytes::is_empty) });
         }
         quic_streams::write(quic, stream, chunks)
@@ -259,16 +248,12 @@ impl WebTransport {
 
     /// MOQT's finish, after what is left of the preamble.
     pub(crate) fn finish(&mut self, quic: &mut Quic, stream: StreamId) {
-        match self.unsent.get_mut(&stream) {
-            Some(unsent) => unsent.finish = true,
-            None => quic_streams::finish(quic, stream),
-        }
+        self.outgoing.finish(quic, stream);
     }
 
     /// MOQT's reset.
     pub(crate) fn reset(&mut self, quic: &mut Quic, stream: StreamId, code: VarInt) {
-        self.unsent.remove(&stream);
-        quic_streams::reset(quic, stream, code);
+        self.outgoing.reset(quic, stream, code);
     }
 
     /// The payload of a datagram, if it belongs to the session.
@@ -303,7 +288,7 @@ impl WebTransport {
         if let Stage::Open { stream } = self.stage {
             let reason = reason.to_string();
             let bytes = in_data_frame(&Capsule::Close { code, reason });
-            self.send_own(quic, stream, &bytes, true);
+            self.outgoing.send_own(quic, stream, &bytes, true);
         }
         self.end(now, quic);
     }
@@ -313,14 +298,14 @@ impl WebTransport {
         let Stage::Open { stream } = self.stage else {
             return;
         };
-        self.send_own(quic, stream, &in_data_frame(&Capsule::Drain), false);
+        self.outgoing.send_own(quic, stream, &in_data_frame(&Capsule::Drain), false);
         if let (Role::Server(_), Some(control)) = (&self.role, self.control_out) {
             // RFC 9114 §5.2: requests from this stream on are not served.
             let mut next_request = Vec::new();
             encode_varint(stream.0 + 4, &mut next_request);
             let mut frame = Vec::new();
             encode_element(FRAME_GOAWAY, &next_request, &mut frame);
-            self.send_own(quic, control, &frame, false);
+            self.outgoing.send_own(quic, control, &frame, false);
         }
     }
 
@@ -357,7 +342,7 @@ impl WebTransport {
     }
 
     fn handle_writable(&mut self, wire: &mut Wire<'_>, stream: StreamId) {
-        if self.flush(wire.quic, stream) && !self.own.contains(&stream) {
+        if self.outgoing.flush(wire.quic, stream) && !self.outgoing.is_own(stream) {
             wire.events.push_back(TransportEvent::Writable(stream));
         }
     }
@@ -368,7 +353,7 @@ impl WebTransport {
             self.fail(HttpCode::ClosedCriticalStream, "control stream stopped");
         } else if self.session_stream() == Some(stream) {
             self.end_by_peer(wire, 0, String::new());
-        } else if !self.own.remove(&stream)
+        } else if !self.outgoing.forget_own(stream)
             && !self.incoming.contains_key(&stream)
             && !self.held.iter().any(|(held, ..)| *held == stream)
         {
@@ -458,7 +443,7 @@ impl WebTransport {
         match Connect::from_fields(fields) {
             Ok(connect) if matches!(self.stage, Stage::Starting) => {
                 self.stage = Stage::Asked { stream, connect };
-                self.own.insert(stream);
+                self.outgoing.claim(stream);
                 self.proceed(wire);
             }
             Ok(_) => self.refuse(wire.quic, stream, Refusal::TooManyRequests),
@@ -508,7 +493,7 @@ impl WebTransport {
                 let (stream, connect) = (*stream, connect.clone());
                 let protocol = connect.choose(ours);
                 let accept = connect.encode_accept(protocol.as_deref());
-                self.send_headers(wire.quic, stream, &accept, false);
+                self.outgoing.send_headers(wire.quic, stream, &accept, false);
                 self.opened(wire, stream, connect, protocol);
             }
             (Role::Client(_), Stage::Starting) if !settings.webtransport => {
@@ -520,7 +505,7 @@ impl WebTransport {
                 let Some(stream) = quic_streams::open(wire.quic, StreamKind::Bidi) else {
                     return;
                 };
-                self.send_headers(wire.quic, stream, &connect.encode(), false);
+                self.outgoing.send_headers(wire.quic, stream, &connect.encode(), false);
                 self.stage = Stage::Asked { stream, connect };
                 let reading = Reading {
                     reader: Incoming::Headers(HeadersReader::response()),
@@ -588,7 +573,7 @@ impl WebTransport {
 
     /// Answers a request that is not the session's CONNECT.
     fn refuse(&mut self, quic: &mut Quic, stream: StreamId, refusal: Refusal) {
-        self.send_headers(quic, stream, &refusal.encode(), true);
+        self.outgoing.send_headers(quic, stream, &refusal.encode(), true);
         let code = match refusal {
             Refusal::TooManyRequests => HttpCode::RequestRejected,
             _ => HttpCode::NoError,
@@ -601,7 +586,7 @@ impl WebTransport {
             return;
         }
         if let Some(stream) = self.session_stream() {
-            self.send_own(wire.quic, stream, &[], true);
+            self.outgoing.send_own(wire.quic, stream, &[], true);
         }
         self.end(wire.now, wire.quic);
         self.outcome = Some(Outcome::Ended(CloseReason::Peer { code, reason }));
@@ -628,57 +613,6 @@ impl WebTransport {
         match self.stage {
             Stage::Asked { stream, .. } | Stage::Open { stream } => Some(stream),
             Stage::Starting | Stage::Over { .. } => None,
-        }
-    }
-
-    fn send_headers(&mut self, quic: &mut Quic, stream: StreamId, section: &[u8], finish: bool) {
-        let mut frame = Vec::new();
-        encode_element(FRAME_HEADERS, section, &mut frame);
-        self.send_own(quic, stream, &frame, finish);
-    }
-
-    /// Sends on a stream whose sending side is not MOQT's.
-    fn send_own(&mut self, quic: &mut Quic, stream: StreamId, bytes: &[u8], finish: bool) {
-        self.own.insert(stream);
-        quic_streams::set_priority(quic, stream, OWN_PRIORITY);
-        self.send(quic, stream, bytes, finish);
-    }
-
-    /// Sends a few bytes past our own send window, which is for MOQT's data, and keeps what the
-    /// peer's window does not admit.
-    fn send(&mut self, quic: &mut Quic, stream: StreamId, bytes: &[u8], finish: bool) {
-        let unsent = self
-            .unsent
-            .entry(stream)
-            .or_insert_with(|| Unsent { bytes: BytesMut::new(), finish: false });
-        unsent.bytes.extend_from_slice(bytes);
-        unsent.finish |= finish;
-        quic.set_send_window(u64::MAX);
-        self.flush(quic, stream);
-        quic.set_send_window(send_window_bytes(quic));
-    }
-
-    /// Sends what was kept for a stream. True when nothing is left.
-    fn flush(&mut self, quic: &mut Quic, stream: StreamId) -> bool {
-        let Some(mut unsent) = self.unsent.remove(&stream) else {
-            return true;
-        };
-        let mut chunks = [unsent.bytes.freeze()];
-        match quic_streams::write(quic, stream, &mut chunks) {
-            Ok(written) if !written.complete => {
-                let [rest] = chunks;
-                unsent.bytes = BytesMut::from(rest);
-                self.unsent.insert(stream, unsent);
-                false
-            }
-            Ok(_) => {
-                if unsent.finish {
-                    quic_streams::finish(quic, stream);
-                }
-                true
-            }
-            // Stopped or gone: whoever writes next is told.
-            Err(_) => true,
         }
     }
 }
