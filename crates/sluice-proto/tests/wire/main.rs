@@ -1,4 +1,5 @@
 //! The wire formats against byte vectors, against another implementation, and as printed tables.
 
+mod differential;
 mod support;
 mod vectors;
