@@ -19,7 +19,7 @@ pub(super) mod cost {
     /// An object.
     pub(in crate::store) const OBJECT_BYTES: usize = 384;
     /// A frozen part of a payload or an encoded frame.
-    pub(in crate::store) const EXTENT_BYTES: usize = 64;
+    pub(in crate::store) const EXTENT_BYTES: usize = 80;
     /// A range of what is known not to exist.
     pub(in crate::store) const RANGE_BYTES: usize = 48;
 
@@ -51,7 +51,7 @@ pub struct Reclaimed<K> {
 
 /// Evicts groups until `wanted_bytes` are free or nothing is left, without regard to readers: their
 /// cursors learn it. In this order, oldest first: settled groups of tracks that hold more than
-/// `share_bytes`; settled groups of any track; older groups that are still arriving; the newest
+/// `share_bytes`; the oldest objects of such tracks' newest groups; settled groups of any track; older groups that are still arriving; the newest
 /// group of idle tracks; the newest group of subscribed tracks, largest track first.
 ///
 /// `K` names a track to the caller. Costs a walk over all groups, so call it with some headroom
@@ -81,14 +81,24 @@ pub fn reclaim<'a, K: Copy + Ord>(
     }
     victims.sort();
     let over_share = |store: &TrackStore| store.used_bytes() > share_bytes;
-    for only_over_share in [true, false] {
+    for pass in [Pass::OverShare, Pass::Trim, Pass::All] {
         for &(rank, at, group) in &victims {
             if done.freed_bytes >= wanted_bytes {
                 return done;
             }
             let (name, store, _) = &mut stores[at];
-            if only_over_share && !(matches!(rank, Rank::Settled(_)) && over_share(store)) {
-                continue;
+            match (pass, rank) {
+                (Pass::OverShare, Rank::Settled(_)) if over_share(store) => {}
+                (Pass::Trim, Rank::NewestIdle(_) | Rank::NewestSubscribed(_))
+                    if over_share(store) =>
+                {
+                    let over_bytes = store.used_bytes() - share_bytes;
+                    let wanted_bytes = wanted_bytes - done.freed_bytes;
+                    done.freed_bytes += store.trim(group, over_bytes.min(wanted_bytes));
+                    continue;
+                }
+                (Pass::OverShare | Pass::Trim, _) => continue,
+                (Pass::All, _) => {}
             }
             let freed = store.evict(group);
             if freed == 0 {
@@ -104,10 +114,45 @@ pub fn reclaim<'a, K: Copy + Ord>(
     done
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    OverShare,
+    Trim,
+    All,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Settled(Instant),
     Arriving(Instant),
     NewestIdle(Instant),
     NewestSubscribed(std::cmp::Reverse<usize>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cost;
+    use crate::store::group::Group;
+    use crate::store::object::{Extent, Frame, StoredObject};
+    use crate::store::subgroup::{Log, Subgroup};
+    use crate::store::{RangeSet, TrackStore};
+
+    /// A node of a map holds a few entries and is never quite full.
+    const MAP_ENTRY_BYTES: usize = 2 * (size_of::<u64>() + size_of::<u64>());
+
+    #[test]
+    fn fixed_costs_cover_what_the_structures_take() {
+        let slack = |cost: usize, structure: usize| {
+            assert!((structure..3 * structure).contains(&cost), "{cost} for {structure}");
+        };
+        let evicted = size_of::<RangeSet>() + MAP_ENTRY_BYTES;
+        slack(cost::TRACK_BYTES, size_of::<TrackStore>());
+        slack(cost::GROUP_BYTES, size_of::<Group>() + MAP_ENTRY_BYTES);
+        slack(cost::SUBGROUP_BYTES, size_of::<Subgroup>() + MAP_ENTRY_BYTES);
+        slack(cost::LOG_BYTES, size_of::<Log>() + 3 * size_of::<u64>());
+        slack(cost::OBJECT_BYTES, size_of::<StoredObject>() + MAP_ENTRY_BYTES + 16);
+        slack(cost::EXTENT_BYTES, size_of::<Extent>().max(size_of::<Frame>()));
+        slack(cost::RANGE_BYTES, MAP_ENTRY_BYTES);
+        slack(cost::evicted(&RangeSet::default()), evicted);
+    }
 }

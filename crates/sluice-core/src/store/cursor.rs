@@ -17,7 +17,7 @@ use super::{GroupKey, TrackStore};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LogKey {
     pub(super) group: GroupKey,
-    pub(super) log: u32,
+    pub(super) log: u64,
 }
 
 /// Names a stored object.
@@ -139,10 +139,10 @@ impl LiveCursor {
             let Some(group) = store.group(self.log.group) else {
                 return LiveStep::End(LiveEnd::Gone);
             };
-            let Some(log) = group.logs.get(self.log.log as usize) else {
+            let Some(log) = group.logs.get(self.log.log) else {
                 return LiveStep::End(LiveEnd::Gone);
             };
-            if self.position < log.base {
+            if self.position < log.entries.first() {
                 return LiveStep::End(LiveEnd::Gone);
             }
             let Some(slot) = log.slot_at(self.position) else {
@@ -207,7 +207,7 @@ impl TrackStore {
         let from = self.arrivals.partition_point(|arrival| arrival.sequence < cursor.0);
         for arrival in self.arrivals.range(from..) {
             cursor.0 = arrival.sequence + 1;
-            if self.group(arrival.key.group).is_some() {
+            if self.log(arrival.key).is_some() {
                 return Some(arrival.key);
             }
         }
@@ -218,7 +218,7 @@ impl TrackStore {
     /// The logs of `group`, in the order they began.
     pub fn logs(&self, group: GroupId) -> impl Iterator<Item = LogKey> {
         self.group_by_id(group).into_iter().flat_map(|(key, group)| {
-            (0..group.logs.len() as u32).map(move |log| LogKey { group: key, log })
+            (group.logs.first()..group.logs.end()).map(move |log| LogKey { group: key, log })
         })
     }
 
@@ -229,7 +229,7 @@ impl TrackStore {
             .filter_map(|&slot| self.groups.get(slot as usize).map(|g| (slot, g)))
             .flat_map(|(slot, group)| {
                 let key = GroupKey { slot, epoch: group.epoch };
-                let open = group.subgroups.iter().filter_map(|subgroup| subgroup.open);
+                let open = group.subgroups.iter().filter_map(|(_, subgroup)| subgroup.open);
                 open.map(move |log| LogKey { group: key, log })
             })
     }
@@ -246,7 +246,7 @@ impl TrackStore {
 
     fn log(&self, key: LogKey) -> Option<(&Group, &Log)> {
         let group = self.group(key.group)?;
-        Some((group, group.logs.get(key.log as usize)?))
+        Some((group, group.logs.get(key.log)?))
     }
 
     /// A cursor from the beginning of a log, leaving out objects before `start`; `None` if the
@@ -254,14 +254,14 @@ impl TrackStore {
     /// and for readers that begin a group anew from the cache.
     pub fn cursor(&self, key: LogKey, start: Location) -> Option<LiveCursor> {
         let (group, log) = self.log(key)?;
-        self.cursor_at(key, group, log.base, start)
+        self.cursor_at(key, group, log.entries.first(), start)
     }
 
     /// A cursor at the end of a log, for a subscription that begins now: an object whose first
     /// byte has arrived is past, even if it is still arriving (MOQT-18 §5.1.2).
     pub fn cursor_from_now(&self, key: LogKey, start: Location) -> Option<LiveCursor> {
         let (group, log) = self.log(key)?;
-        self.cursor_at(key, group, log.end_position(), start)
+        self.cursor_at(key, group, log.entries.end(), start)
     }
 
     fn cursor_at(
@@ -296,7 +296,7 @@ impl TrackStore {
     /// first object is there; `None` if it is not, or is gone.
     pub fn log_head(&self, cursor: &LiveCursor) -> Option<LogHead> {
         let (group, log) = self.log(cursor.log)?;
-        let mut position = cursor.position.max(log.base);
+        let mut position = cursor.position;
         let object = loop {
             let object = group.object(log.slot_at(position)?)?;
             if object.id >= cursor.first {
@@ -322,11 +322,10 @@ impl TrackStore {
     /// How much payload lies between a cursor and the newest byte of its log. 0 if it is gone.
     pub fn lag_bytes(&self, cursor: &LiveCursor) -> u64 {
         let Some((group, log)) = self.log(cursor.log) else { return 0 };
-        let position = cursor.position.max(log.base);
-        let Some(next) = log.slot_at(position).and_then(|slot| group.object(slot)) else {
+        let Some(next) = log.slot_at(cursor.position).and_then(|slot| group.object(slot)) else {
             return 0;
         };
-        let newest = log.entries.back().and_then(|&slot| group.object(slot));
+        let newest = log.entries.newest().and_then(|&slot| group.object(slot));
         let end = log.settled_bytes + newest.map_or(0, |object| object.received_bytes);
         let taken = match cursor.stage {
             Stage::Frame(_) => 0,
@@ -338,24 +337,27 @@ impl TrackStore {
     /// When the first byte of the object arrived that a cursor takes next or is inside of.
     pub fn waiting_since(&self, cursor: &LiveCursor) -> Option<Instant> {
         let (group, log) = self.log(cursor.log)?;
-        let slot = log.slot_at(cursor.position.max(log.base))?;
+        let slot = log.slot_at(cursor.position)?;
         group.object(slot).map(|object| object.arrived)
     }
 
-    pub(super) fn announce(&mut self, group: GroupKey, log: u32) {
+    pub(super) fn announce(&mut self, group: GroupKey, log: u64) {
         let sequence = self.arrivals_next;
         self.arrivals_next += 1;
         self.arrivals.push_back(Arrival { sequence, key: LogKey { group, log } });
     }
 
-    /// Forgets logs and datagrams of evicted groups. Each eviction walks what it took away plus
-    /// what is left, so the lists never outgrow what is stored.
+    /// Forgets logs and datagrams that are gone. Each eviction walks the lists once, so they never
+    /// outgrow what is stored.
     pub(super) fn prune_arrivals(&mut self) {
         let groups = &self.groups;
-        let stored = |key: GroupKey| {
-            groups.get(key.slot as usize).is_some_and(|group| group.epoch == key.epoch)
-        };
-        self.arrivals.retain(|arrival| stored(arrival.key.group));
-        self.datagrams.retain(|entry| stored(entry.key.group));
+        let stored =
+            |key: GroupKey| groups.get(key.slot as usize).filter(|group| group.epoch == key.epoch);
+        self.arrivals.retain(|arrival| {
+            stored(arrival.key.group).is_some_and(|group| group.logs.get(arrival.key.log).is_some())
+        });
+        self.datagrams.retain(|entry| {
+            stored(entry.key.group).is_some_and(|group| group.object(entry.key.slot).is_some())
+        });
     }
 }

@@ -13,6 +13,7 @@ use super::cursor::ObjectKey;
 use super::feed::Change;
 use super::group::{Slot, Verdict};
 use super::malformed::MalformedTrack;
+use super::object::LogPlace;
 use super::source::SourceId;
 use super::{GroupKey, Payloads, TrackStore};
 
@@ -83,9 +84,10 @@ impl TrackStore {
             group.take_payload(slot, 0, payload, share)?;
             group.place(Verdict::Copy(slot), &incoming, now);
             let sent = group.was_sent(incoming.id);
-            let fresh = group
-                .object_mut(slot)
-                .is_some_and(|object| !sent && !std::mem::replace(&mut object.logged, true));
+            let fresh = group.object(slot).is_some_and(|object| !sent && !object.is_logged());
+            if fresh && let Some(object) = group.object_mut(slot) {
+                object.place = LogPlace::Datagrams;
+            }
             Ok((slot, fresh))
         });
         let Some((slot, fresh)) = took.transpose()? else { return Ok(Change::None) };

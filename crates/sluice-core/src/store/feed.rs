@@ -338,7 +338,7 @@ impl TrackStore {
             let new = group.take_payload(slot, offset, data, share)?;
             let at = group.subgroup_of(slot);
             let object = group.object(slot);
-            let logged = object.is_some_and(|object| object.logged);
+            let logged = object.is_some_and(|object| object.is_logged());
             let done = object.is_none_or(|object| {
                 offset.saturating_add(data.len() as u64) >= object.payload_bytes
             });

@@ -4,10 +4,11 @@
 //! [`subgroup`](super::subgroup), whose logs point into the same objects by slot: the number of
 //! the object's arrival. Objects are inserted anywhere and never changed; a slot never moves.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
+use slab::Slab;
 use sluice_proto::model::{
     Delivery, GroupId, Location, ObjectId, ObjectStatus, Priority, Properties, SubgroupId,
 };
@@ -15,8 +16,9 @@ use sluice_proto::model::{
 use super::budget::cost;
 use super::facts::ObjectFacts;
 use super::malformed::MalformedTrack;
-use super::object::{FrameKey, ObjectView, StoredObject};
-use super::page::Pages;
+use super::numbered::Numbered;
+use super::object::{Frame, FrameKey, LogPlace, ObjectView, StoredObject};
+use super::page::{PageNumber, Pages, Run};
 use super::ranges::RangeSet;
 use super::subgroup::{Log, Subgroup};
 
@@ -55,12 +57,11 @@ pub(super) struct Group {
     pub(super) id: GroupId,
     /// Tells this group from one of the same id that was evicted.
     pub(super) epoch: u64,
-    objects: VecDeque<StoredObject>,
-    first_slot: Slot,
+    objects: Numbered<StoredObject>,
     index: BTreeMap<ObjectId, Slot>,
-    pub(super) subgroups: Vec<Subgroup>,
+    pub(super) subgroups: Slab<Subgroup>,
     by_subgroup: BTreeMap<SubgroupId, u32>,
-    pub(super) logs: Vec<Log>,
+    pub(super) logs: Numbered<Log>,
     /// Known not to exist.
     absent: RangeSet,
     /// The part of `absent` that gap properties announced: an object there is a contradiction.
@@ -88,12 +89,11 @@ impl Group {
         Group {
             id,
             epoch,
-            objects: VecDeque::new(),
-            first_slot: 0,
+            objects: Numbered::default(),
             index: BTreeMap::new(),
-            subgroups: Vec::new(),
+            subgroups: Slab::new(),
             by_subgroup: BTreeMap::new(),
-            logs: Vec::new(),
+            logs: Numbered::default(),
             absent: RangeSet::default(),
             gaps: RangeSet::default(),
             end: None,
@@ -113,13 +113,15 @@ impl Group {
     }
 
     pub(super) fn object(&self, slot: Slot) -> Option<&StoredObject> {
-        let at = slot.checked_sub(self.first_slot)?;
-        self.objects.get(usize::try_from(at).ok()?)
+        self.objects.get(slot)
     }
 
     pub(super) fn object_mut(&mut self, slot: Slot) -> Option<&mut StoredObject> {
-        let at = slot.checked_sub(self.first_slot)?;
-        self.objects.get_mut(usize::try_from(at).ok()?)
+        self.objects.get_mut(slot)
+    }
+
+    pub(super) fn oldest_slot(&self) -> Slot {
+        self.objects.first()
     }
 
     pub(super) fn slot_of(&self, id: ObjectId) -> Option<Slot> {
@@ -140,7 +142,7 @@ impl Group {
     /// The slots in use.
     #[cfg(any(test, feature = "model"))]
     pub(super) fn slots(&self) -> std::ops::Range<Slot> {
-        self.first_slot..self.first_slot + self.objects.len() as u64
+        self.objects.first()..self.objects.end()
     }
 
     /// How many ranges are remembered.
@@ -189,7 +191,7 @@ impl Group {
 
     /// What has gone live, in at most `ranges_max` ranges; rather too much than too little.
     pub(super) fn sent(mut self, ranges_max: usize) -> RangeSet {
-        for object in self.objects.iter().filter(|object| object.logged && object.is_complete()) {
+        for object in self.objects.iter().filter(|object| object.went_live()) {
             self.sent.insert(object.id.0, object.id.0);
         }
         self.sent.coarsen(ranges_max);
@@ -211,8 +213,7 @@ impl Group {
         if let Some(&at) = self.by_subgroup.get(&id) {
             return at;
         }
-        let at = self.subgroups.len() as u32;
-        self.subgroups.push(Subgroup::new(id, priority));
+        let at = self.subgroups.insert(Subgroup::new(id, priority)) as u32;
         self.by_subgroup.insert(id, at);
         self.used_bytes += cost::SUBGROUP_BYTES;
         at
@@ -345,13 +346,14 @@ impl Group {
 
     /// Stores an object that [`judge`](Self::judge) called new. Its payload follows.
     fn insert(&mut self, incoming: &Incoming<'_>, now: Instant) -> Slot {
-        let slot = self.first_slot + self.objects.len() as u64;
-        let properties = self.keep_properties(slot, incoming.properties);
-        self.objects.push_back(StoredObject {
+        let slot = self.objects.end();
+        let (properties, properties_page) = self.keep_properties(slot, incoming.properties);
+        self.objects.push(StoredObject {
             id: incoming.id,
             delivery: incoming.delivery,
             priority: incoming.priority,
             properties,
+            properties_page,
             status: incoming.status,
             payload_bytes: incoming.payload_bytes,
             received_bytes: 0,
@@ -360,13 +362,13 @@ impl Group {
             stream: Default::default(),
             predecessor: None,
             feeders: 0,
-            logged: false,
+            place: LogPlace::None,
             log_offset: 0,
             extents: Default::default(),
             frames: Default::default(),
         });
         self.index.insert(incoming.id, slot);
-        self.raise_highest(incoming.delivery, incoming.id);
+        self.count_in(incoming.delivery, incoming.id);
         self.used_bytes += cost::OBJECT_BYTES;
         self.last_arrival = self.last_arrival.max(now);
         match incoming.status {
@@ -392,16 +394,18 @@ impl Group {
             object.delivery = incoming.delivery;
             object.priority = incoming.priority;
             object.end_of_group = incoming.end_of_group;
-            self.raise_highest(incoming.delivery, incoming.id);
+            self.count_in(incoming.delivery, incoming.id);
         }
     }
 
-    fn raise_highest(&mut self, delivery: Delivery, id: ObjectId) {
+    /// Counts an object into its subgroup.
+    fn count_in(&mut self, delivery: Delivery, id: ObjectId) {
         if let Delivery::Subgroup(subgroup) = delivery
             && let Some(&at) = self.by_subgroup.get(&subgroup)
         {
-            let highest = &mut self.subgroups[at as usize].highest;
-            *highest = (*highest).max(Some(id));
+            let subgroup = &mut self.subgroups[at as usize];
+            subgroup.highest = subgroup.highest.max(Some(id));
+            subgroup.objects += 1;
         }
     }
 
@@ -421,12 +425,16 @@ impl Group {
     }
 
     /// Properties arrive as a slice of a receive buffer; they are kept as a slice of a page.
-    fn keep_properties(&mut self, slot: Slot, properties: &Properties) -> Properties {
+    fn keep_properties(
+        &mut self,
+        slot: Slot,
+        properties: &Properties,
+    ) -> (Properties, Option<PageNumber>) {
         if properties.is_empty() {
-            return properties.clone();
+            return (properties.clone(), None);
         }
-        let raw = self.keep_side_bytes(slot, properties.raw());
-        properties.moved_to(raw)
+        let (raw, page) = self.keep_side_bytes(slot, properties.raw());
+        (properties.moved_to(raw), page)
     }
 
     // Knowledge of what does not exist.
@@ -584,8 +592,7 @@ impl Group {
         object.received_bytes += data.len() as u64;
         let mut expected = object.payload_bytes - object.received_bytes + data.len() as u64;
         if share {
-            let run = super::page::Run { owner: slot, bytes: data };
-            object.push(run);
+            object.push(Run { owner: slot, page: None, bytes: data });
             self.used_bytes += cost::EXTENT_BYTES;
             return;
         }
@@ -593,8 +600,9 @@ impl Group {
             if self.pages.must_seal(slot, data.len(), whole) {
                 self.seal();
             }
-            let (written, cost) = self.pages.write(slot, &data, expected, whole);
-            self.used_bytes += cost;
+            let before = self.pages.cost_bytes();
+            let written = self.pages.write(slot, &data, expected, whole);
+            self.used_bytes = self.used_bytes + self.pages.cost_bytes() - before;
             expected -= written as u64;
             data = data.slice(written..);
         }
@@ -639,17 +647,105 @@ impl Group {
         if self.object(slot)?.frames.len() >= frames_max {
             return Some(Bytes::copy_from_slice(scratch));
         }
-        let bytes = self.keep_side_bytes(slot, scratch);
+        let (bytes, page) = self.keep_side_bytes(slot, scratch);
         self.used_bytes += cost::EXTENT_BYTES;
-        self.object_mut(slot)?.frames.push((key, bytes.clone()));
+        self.object_mut(slot)?.frames.push(Frame { key, page, bytes: bytes.clone() });
         Some(bytes)
     }
 
     /// Keeps frames and properties, in pages of their own.
-    fn keep_side_bytes(&mut self, slot: Slot, data: &[u8]) -> Bytes {
-        let (_, cost) = self.frame_pages.write(slot, data, data.len() as u64, true);
-        self.used_bytes += cost;
-        self.frame_pages.seal().map_or_else(Bytes::new, |run| run.bytes)
+    fn keep_side_bytes(&mut self, slot: Slot, data: &[u8]) -> (Bytes, Option<PageNumber>) {
+        let before = self.frame_pages.cost_bytes();
+        self.frame_pages.write(slot, data, data.len() as u64, true);
+        self.used_bytes = self.used_bytes + self.frame_pages.cost_bytes() - before;
+        self.frame_pages.seal().map_or((Bytes::new(), None), |run| (run.bytes, run.page))
+    }
+
+    // Trimming.
+
+    /// Gives up the oldest objects until `wanted_bytes` are free, as far as nothing is still
+    /// arriving in them. Readers that have not passed them learn it. Returns what that freed.
+    pub(super) fn trim(&mut self, wanted_bytes: usize, ranges_max: usize) -> usize {
+        let before = self.used_bytes;
+        let freed = |group: &Group| before.saturating_sub(group.used_bytes);
+        while freed(self) < wanted_bytes
+            && self.objects.oldest().is_some_and(|object| object.is_idle())
+        {
+            let slot = self.objects.first();
+            let Some(object) = self.objects.pop_oldest() else { break };
+            self.give_up(slot, object);
+        }
+        if self.used_bytes == before {
+            return 0;
+        }
+        let ranges = self.sent.len();
+        self.sent.coarsen(ranges_max);
+        self.recost_ranges(ranges, self.sent.len());
+        self.forget_below();
+        self.drop_spent();
+        freed(self)
+    }
+
+    fn give_up(&mut self, slot: Slot, object: StoredObject) {
+        let before = self.pages.cost_bytes() + self.frame_pages.cost_bytes();
+        if self.pages.is_open_for(slot) {
+            // The unfrozen end is this object's; nobody has seen it yet.
+            let page = self.pages.seal().and_then(|run| run.page);
+            page.into_iter().for_each(|page| self.pages.release(page));
+        }
+        if self.index.get(&object.id) == Some(&slot) {
+            self.index.remove(&object.id);
+        }
+        if object.went_live() {
+            let ranges = self.sent.len();
+            self.sent.insert(object.id.0, object.id.0);
+            self.recost_ranges(ranges, self.sent.len());
+        }
+        for page in object.extents.iter().filter_map(|extent| extent.page) {
+            self.pages.release(page);
+        }
+        let frames = object.frames.iter().filter_map(|frame| frame.page);
+        for page in frames.chain(object.properties_page) {
+            self.frame_pages.release(page);
+        }
+        let after = self.pages.cost_bytes() + self.frame_pages.cost_bytes();
+        let parts = object.extents.len() + object.frames.len();
+        self.used_bytes -= before - after + cost::OBJECT_BYTES + parts * cost::EXTENT_BYTES;
+        if let Delivery::Subgroup(id) = object.delivery
+            && let Some(at) = self.place_of(id)
+        {
+            self.subgroups[at as usize].objects -= 1;
+        }
+        if let LogPlace::Log(log) = object.place {
+            self.pass_trimmed(log, slot, &object);
+        }
+    }
+
+    /// What does not exist before the oldest object left is not worth remembering.
+    fn forget_below(&mut self) {
+        let Some((&first, _)) = self.index.first_key_value() else { return };
+        let Some(last) = first.0.checked_sub(1) else { return };
+        self.forget_absent(0, last);
+        let before = self.gaps.len();
+        self.gaps.remove(0, last);
+        self.recost_ranges(before, self.gaps.len());
+    }
+
+    /// Forgets subgroups and logs of which nothing is left.
+    fn drop_spent(&mut self) {
+        while self.logs.oldest().is_some_and(|log| log.end.is_some() && log.entries.len() == 0) {
+            self.logs.pop_oldest();
+            self.used_bytes -= cost::LOG_BYTES;
+        }
+        let (by_subgroup, used_bytes) = (&mut self.by_subgroup, &mut self.used_bytes);
+        self.subgroups.retain(|_, subgroup| {
+            let kept = !subgroup.is_spent();
+            if !kept {
+                by_subgroup.remove(&subgroup.id);
+                *used_bytes -= cost::SUBGROUP_BYTES;
+            }
+            kept
+        });
     }
 }
 

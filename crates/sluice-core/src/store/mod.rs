@@ -29,6 +29,7 @@ mod malformed;
 #[cfg(any(test, feature = "model"))]
 #[doc(hidden)]
 pub mod model_check;
+mod numbered;
 mod object;
 mod page;
 mod ranges;
@@ -310,6 +311,17 @@ impl TrackStore {
         }
         self.prune_arrivals();
         freed
+    }
+
+    /// Gives up the oldest objects of a group, in the order they arrived, until `wanted_bytes` are
+    /// free, as far as nothing is still arriving in them. For groups that never end: those who
+    /// have read the objects notice nothing, others learn it. Returns what was freed.
+    pub fn trim(&mut self, group: GroupId, wanted_bytes: usize) -> usize {
+        let Some((key, _)) = self.group_by_id(group) else { return 0 };
+        let ranges_max = self.limits.evicted_ranges_max;
+        let freed = self.with_group(key, |group| group.trim(wanted_bytes, ranges_max));
+        self.prune_arrivals();
+        freed.unwrap_or(0)
     }
 
     /// Forgets all groups. What is known of the track stays.

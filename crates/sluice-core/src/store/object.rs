@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sluice_proto::model::{Delivery, GroupId, ObjectId, ObjectStatus, Priority, Properties};
 use smallvec::SmallVec;
 
-use super::page::Run;
+use super::page::{PageNumber, Run};
 
 /// An object as a reader sees it.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +67,31 @@ pub(super) struct StreamFacts {
 pub(super) struct Extent {
     /// Payload offset just after this part.
     pub(super) end: u64,
+    /// Its page, if it is one of the group's.
+    pub(super) page: Option<PageNumber>,
     /// The bytes.
     pub(super) bytes: Bytes,
+}
+
+/// An encoded frame.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) key: FrameKey,
+    pub(super) page: Option<PageNumber>,
+    pub(super) bytes: Bytes,
+}
+
+/// Where live readers find an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LogPlace {
+    /// Nowhere: it only came by fetch, or its turn has not come, or never will.
+    None,
+    /// In this log.
+    Log(u64),
+    /// In the track's list of datagrams.
+    Datagrams,
+    /// It waits for what comes before it.
+    Pending,
 }
 
 #[derive(Debug)]
@@ -77,6 +100,7 @@ pub(super) struct StoredObject {
     pub(super) delivery: Delivery,
     pub(super) priority: Option<Priority>,
     pub(super) properties: Properties,
+    pub(super) properties_page: Option<PageNumber>,
     pub(super) status: ObjectStatus,
     pub(super) payload_bytes: u64,
     pub(super) received_bytes: u64,
@@ -89,14 +113,14 @@ pub(super) struct StoredObject {
     pub(super) predecessor: Option<ObjectId>,
     /// Streams that are delivering it now.
     pub(super) feeders: u32,
-    /// Whether it stands in a live log.
-    pub(super) logged: bool,
+    /// Where live readers find it.
+    pub(super) place: LogPlace,
     /// Bytes of the objects before it in its log.
     pub(super) log_offset: u64,
     /// Frozen payload, in order.
     pub(super) extents: SmallVec<[Extent; 1]>,
     /// Encoded frames, newest last.
-    pub(super) frames: SmallVec<[(FrameKey, Bytes); 1]>,
+    pub(super) frames: SmallVec<[Frame; 1]>,
 }
 
 impl StoredObject {
@@ -111,11 +135,31 @@ impl StoredObject {
         previous: Option<ObjectId>,
         first_copy: bool,
     ) {
-        if first_copy || !self.logged && self.stream == StreamFacts::default() {
+        if first_copy || !self.is_logged() && self.stream == StreamFacts::default() {
             self.stream = stream;
         }
         self.stream.first_object |= stream.first_object;
         self.predecessor = self.predecessor.max(previous);
+    }
+
+    /// Whether it stands where live readers find it.
+    pub(super) fn is_logged(&self) -> bool {
+        matches!(self.place, LogPlace::Log(_) | LogPlace::Datagrams)
+    }
+
+    /// Whether live readers could have all of it.
+    pub(super) fn went_live(&self) -> bool {
+        self.is_logged() && self.is_complete()
+    }
+
+    /// Whether nobody brings it and no log waits for it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.feeders == 0
+            && match self.place {
+                LogPlace::None | LogPlace::Datagrams => true,
+                LogPlace::Log(_) => self.is_complete(),
+                LogPlace::Pending => false,
+            }
     }
 
     /// Payload bytes that are frozen.
@@ -127,7 +171,7 @@ impl StoredObject {
     pub(super) fn push(&mut self, run: Run) {
         let end = self.sealed_bytes() + run.bytes.len() as u64;
         debug_assert!(end <= self.received_bytes);
-        self.extents.push(Extent { end, bytes: run.bytes });
+        self.extents.push(Extent { end, page: run.page, bytes: run.bytes });
     }
 
     /// Frozen bytes from `offset` on, at most `max_bytes`, as far as one part reaches.
@@ -165,6 +209,6 @@ impl StoredObject {
 
     /// The encoded frame for `key`.
     pub(super) fn frame(&self, key: FrameKey) -> Option<Bytes> {
-        self.frames.iter().find(|(known, _)| *known == key).map(|(_, bytes)| bytes.clone())
+        self.frames.iter().find(|frame| frame.key == key).map(|frame| frame.bytes.clone())
     }
 }

@@ -6,12 +6,17 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::numbered::Numbered;
+
 /// Largest page.
 pub const PAGE_BYTES_MAX: usize = 16 * 1024;
 /// Smallest page.
 const PAGE_BYTES_MIN: usize = 256;
 /// What a page costs besides its bytes.
 const PAGE_OVERHEAD_BYTES: usize = 64;
+
+/// Number of a page within its group, in order of allocation.
+pub(super) type PageNumber = u64;
 
 /// The pages of one group. Only the newest one has room.
 #[derive(Debug, Default)]
@@ -24,8 +29,17 @@ pub(super) struct Pages {
     owner: Option<u64>,
     /// Bytes written so far; later pages are never much larger than what is there already.
     written_bytes: usize,
-    /// What all pages cost.
+    /// All pages that hold something, or have room.
+    ledger: Numbered<Page>,
+    /// What they cost.
     cost_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Page {
+    cost_bytes: usize,
+    /// Frozen parts that somebody owns.
+    runs: u32,
 }
 
 /// A frozen part of a page.
@@ -33,6 +47,8 @@ pub(super) struct Pages {
 pub(super) struct Run {
     /// Whose bytes these are.
     pub(super) owner: u64,
+    /// The page they stand on; none for bytes of another store.
+    pub(super) page: Option<PageNumber>,
     /// The bytes.
     pub(super) bytes: Bytes,
 }
@@ -47,29 +63,29 @@ impl Pages {
 
     /// Writes what fits of `data` for `owner` and returns how much that is. `expected_bytes` is
     /// how much `owner` still announces, `data` included; `whole` wants all of it on one page.
-    /// The second number is what a new page costs, if one was needed.
     pub(super) fn write(
         &mut self,
         owner: u64,
         data: &[u8],
         expected_bytes: u64,
         whole: bool,
-    ) -> (usize, usize) {
+    ) -> usize {
         debug_assert!(!self.must_seal(owner, data.len(), whole));
-        let mut cost = 0;
         if self.room == 0 || whole && self.room < data.len() {
             let size = self.next_page_bytes(data.len(), expected_bytes, whole);
             self.open = BytesMut::with_capacity(size);
             self.room = size;
-            cost = size + PAGE_OVERHEAD_BYTES;
-            self.cost_bytes += cost;
+            let cost_bytes = size + PAGE_OVERHEAD_BYTES;
+            self.cost_bytes += cost_bytes;
+            self.ledger.push(Page { cost_bytes, runs: 0 });
+            self.drop_empty();
         }
         let fits = data.len().min(self.room);
         self.open.extend_from_slice(&data[..fits]);
         self.room -= fits;
         self.owner = Some(owner);
         self.written_bytes += fits;
-        (fits, cost)
+        fits
     }
 
     /// Freezes what is written and not frozen yet.
@@ -78,7 +94,31 @@ impl Pages {
             return None;
         }
         let owner = self.owner.take()?;
-        Some(Run { owner, bytes: self.open.split().freeze() })
+        let page = self.ledger.end() - 1;
+        self.ledger[page].runs += 1;
+        Some(Run { owner, page: Some(page), bytes: self.open.split().freeze() })
+    }
+
+    /// A frozen part is given up.
+    pub(super) fn release(&mut self, page: PageNumber) {
+        if let Some(page) = self.ledger.get_mut(page) {
+            page.runs = page.runs.saturating_sub(1);
+        }
+        self.drop_empty();
+    }
+
+    /// Forgets the oldest pages as far as nothing is left on them. The newest one stays.
+    fn drop_empty(&mut self) {
+        while self.ledger.len() > 1 && self.ledger.oldest().is_some_and(|page| page.runs == 0) {
+            if let Some(page) = self.ledger.pop_oldest() {
+                self.cost_bytes -= page.cost_bytes;
+            }
+        }
+    }
+
+    /// Whether the unfrozen bytes are `owner`'s.
+    pub(super) fn is_open_for(&self, owner: u64) -> bool {
+        self.owner == Some(owner) && !self.open.is_empty()
     }
 
     /// The unfrozen bytes, if they are `owner`'s.
@@ -87,7 +127,6 @@ impl Pages {
     }
 
     /// What all pages cost.
-    #[cfg(any(test, feature = "model"))]
     pub(super) fn cost_bytes(&self) -> usize {
         self.cost_bytes
     }

@@ -13,7 +13,7 @@
 //!     └─────────────────── Reset(code)
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use sluice_proto::model::{ObjectId, Priority, ResetCode, SubgroupId};
 use smallvec::SmallVec;
@@ -21,7 +21,8 @@ use smallvec::SmallVec;
 use super::budget::cost;
 use super::group::{Group, Slot};
 use super::malformed::MalformedTrack;
-use super::object::StreamFacts;
+use super::numbered::Numbered;
+use super::object::{LogPlace, StoredObject, StreamFacts};
 
 /// How a live log ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,28 +36,22 @@ pub enum LogEnd {
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) subgroup: SubgroupId,
-    pub(super) entries: VecDeque<Slot>,
-    /// Position of the first entry.
-    pub(super) base: u64,
+    /// Its objects by position.
+    pub(super) entries: Numbered<Slot>,
     pub(super) end: Option<LogEnd>,
     /// What the header of a stream with this log says. `first_object` is the first entry's.
     pub(super) stream: StreamFacts,
     /// The id of the newest entry.
     pub(super) last: Option<ObjectId>,
-    /// Payload bytes of all entries before the newest.
+    /// Payload bytes of all objects before the newest that is stored.
     pub(super) settled_bytes: u64,
-    /// The highest object id in earlier logs of the subgroup.
+    /// The highest object id in earlier logs of the subgroup, and of what was trimmed.
     floor: Option<ObjectId>,
 }
 
 impl Log {
-    /// Position after the newest entry.
-    pub(super) fn end_position(&self) -> u64 {
-        self.base + self.entries.len() as u64
-    }
-
     pub(super) fn slot_at(&self, position: u64) -> Option<Slot> {
-        self.entries.get(usize::try_from(position.checked_sub(self.base)?).ok()?).copied()
+        self.entries.get(position).copied()
     }
 }
 
@@ -76,7 +71,7 @@ pub(super) struct Subgroup {
     /// The last object, from a stream that ended with FIN.
     pub(super) last_object: Option<ObjectId>,
     /// The log that objects are appended to.
-    pub(super) open: Option<u32>,
+    pub(super) open: Option<u64>,
     /// Streams that are bringing it.
     pub(super) feeding: SmallVec<[Feeding; 2]>,
     /// Live objects above the newest log's end that wait for what comes before them.
@@ -85,6 +80,8 @@ pub(super) struct Subgroup {
     pub(super) logged: Option<ObjectId>,
     /// The highest stored object of it, however it came.
     pub(super) highest: Option<ObjectId>,
+    /// How many of its objects are stored.
+    pub(super) objects: u64,
     /// How the last of its streams that failed did so.
     pub(super) failure: Option<ResetCode>,
 }
@@ -100,8 +97,14 @@ impl Subgroup {
             pending: BTreeMap::new(),
             logged: None,
             highest: None,
+            objects: 0,
             failure: None,
         }
+    }
+
+    /// Whether nothing of it is stored, arriving or awaited.
+    pub(super) fn is_spent(&self) -> bool {
+        self.objects == 0 && self.feeding.is_empty() && self.open.is_none()
     }
 
     /// Whether some stream has not come to `object` yet.
@@ -116,7 +119,7 @@ pub(super) struct Settled {
     /// Some log grew or ended.
     pub(super) live: bool,
     /// Logs that began.
-    pub(super) opened: SmallVec<[u32; 1]>,
+    pub(super) opened: SmallVec<[u64; 1]>,
 }
 
 impl Group {
@@ -149,10 +152,17 @@ impl Group {
     /// The object in `slot` came on a live stream: it goes to a log unless one has passed it.
     pub(super) fn make_live(&mut self, at: u32, slot: Slot) {
         let Some(object) = self.object(slot) else { return };
-        let (id, logged) = (object.id, object.logged || self.was_sent(object.id));
+        let (id, logged) = (object.id, object.is_logged() || self.was_sent(object.id));
         let Some(subgroup) = self.subgroups.get_mut(at as usize) else { return };
         if !logged && subgroup.logged.is_none_or(|last| id > last) {
             subgroup.pending.insert(id, slot);
+            self.set_place(slot, LogPlace::Pending);
+        }
+    }
+
+    fn set_place(&mut self, slot: Slot, place: LogPlace) {
+        if let Some(object) = self.object_mut(slot) {
+            object.place = place;
         }
     }
 
@@ -213,12 +223,14 @@ impl Group {
         let orphans: SmallVec<[ObjectId; 2]> =
             subgroup.pending.iter().filter(|(_, slot)| orphan(slot)).map(|(&id, _)| id).collect();
         for id in orphans {
-            self.subgroups[at as usize].pending.remove(&id);
+            if let Some(slot) = self.subgroups[at as usize].pending.remove(&id) {
+                self.set_place(slot, LogPlace::None);
+            }
         }
     }
 
-    fn incomplete_tail(&self, log: u32) -> Option<Slot> {
-        let slot = *self.logs[log as usize].entries.back()?;
+    fn incomplete_tail(&self, log: u64) -> Option<Slot> {
+        let slot = *self.logs[log].entries.newest()?;
         self.object(slot).is_some_and(|object| !object.is_complete()).then_some(slot)
     }
 
@@ -230,9 +242,9 @@ impl Group {
     }
 
     /// Whether the log's newest object is the subgroup's last.
-    fn holds_all(&self, at: u32, log: u32) -> bool {
+    fn holds_all(&self, at: u32, log: u64) -> bool {
         let subgroup = &self.subgroups[at as usize];
-        let (Some(end), Some(last)) = (subgroup.last_object, self.logs[log as usize].last) else {
+        let (Some(end), Some(last)) = (subgroup.last_object, self.logs[log].last) else {
             return false;
         };
         last >= end || self.none_of_subgroup(subgroup.id, last.0 + 1, end.0)
@@ -242,8 +254,8 @@ impl Group {
     /// is the next, if both came one after the other on one upstream stream, or if every id in
     /// between is known to be no object of the subgroup. And the stream's header must allow it:
     /// without property blocks no object with properties can follow.
-    fn follows(&self, at: u32, log: u32, slot: Slot) -> bool {
-        let log = &self.logs[log as usize];
+    fn follows(&self, at: u32, log: u64, slot: Slot) -> bool {
+        let log = &self.logs[log];
         let (Some(last), Some(object)) = (log.last, self.object(slot)) else { return false };
         if !log.stream.properties && !object.properties.is_empty() {
             return false;
@@ -256,8 +268,8 @@ impl Group {
             || self.none_of_subgroup(self.subgroups[at as usize].id, last.0 + 1, object.id.0 - 1)
     }
 
-    fn open_log(&mut self, at: u32, first: Slot) -> u32 {
-        let number = self.logs.len() as u32;
+    fn open_log(&mut self, at: u32, first: Slot) -> u64 {
+        let number = self.logs.end();
         let subgroup = &mut self.subgroups[at as usize];
         subgroup.open = Some(number);
         let (id, floor) = (subgroup.id, subgroup.logged);
@@ -267,8 +279,7 @@ impl Group {
         });
         self.logs.push(Log {
             subgroup: id,
-            entries: VecDeque::new(),
-            base: 0,
+            entries: Numbered::default(),
             end: None,
             stream,
             last: None,
@@ -279,19 +290,19 @@ impl Group {
         number
     }
 
-    fn append_to_log(&mut self, at: u32, log: u32, id: ObjectId, slot: Slot) {
-        let before = self.logs[log as usize]
+    fn append_to_log(&mut self, at: u32, log: u64, id: ObjectId, slot: Slot) {
+        let before = self.logs[log]
             .entries
-            .back()
+            .newest()
             .and_then(|&last| self.object(last))
             .map_or(0, |object| object.payload_bytes);
-        let log = &mut self.logs[log as usize];
-        log.settled_bytes += before;
-        let offset = log.settled_bytes;
-        log.entries.push_back(slot);
-        log.last = Some(id);
+        let grown = &mut self.logs[log];
+        grown.settled_bytes += before;
+        let offset = grown.settled_bytes;
+        grown.entries.push(slot);
+        grown.last = Some(id);
         if let Some(object) = self.object_mut(slot) {
-            object.logged = true;
+            object.place = LogPlace::Log(log);
             object.log_offset = offset;
         }
         let subgroup = &mut self.subgroups[at as usize];
@@ -301,25 +312,25 @@ impl Group {
 
     /// Takes the incomplete last object out of a log that is about to be closed: nobody has all
     /// of it, and a later log may carry it whole.
-    fn cut_tail(&mut self, at: u32, log: u32) {
-        let Some(slot) = self.logs[log as usize].entries.pop_back() else { return };
-        let before = self.logs[log as usize].entries.back().copied();
+    fn cut_tail(&mut self, at: u32, log: u64) {
+        let Some(slot) = self.logs[log].entries.pop_newest() else { return };
+        let before = self.logs[log].entries.newest().copied();
         let before = before.and_then(|slot| self.object(slot));
         let (last, bytes) =
             before.map_or((None, 0), |object| (Some(object.id), object.payload_bytes));
-        let log = &mut self.logs[log as usize];
+        let log = &mut self.logs[log];
         log.last = last;
         log.settled_bytes = log.settled_bytes.saturating_sub(bytes);
         let logged = last.or(log.floor);
         self.subgroups[at as usize].logged = logged;
         if let Some(object) = self.object_mut(slot) {
-            object.logged = false;
+            object.place = LogPlace::None;
         }
     }
 
     /// Ends a log to which nothing more can be appended: with FIN if the whole group is known to
     /// be here, else with a reset.
-    fn close_log(&mut self, at: u32, log: u32, settled: &mut Settled) {
+    fn close_log(&mut self, at: u32, log: u64, settled: &mut Settled) {
         let subgroup = &self.subgroups[at as usize];
         let end = if subgroup.pending.is_empty() && self.is_complete() {
             LogEnd::Fin
@@ -329,14 +340,27 @@ impl Group {
         self.end_log(at, log, end, settled);
     }
 
-    fn end_log(&mut self, at: u32, log: u32, end: LogEnd, settled: &mut Settled) {
-        self.logs[log as usize].end = Some(end);
+    fn end_log(&mut self, at: u32, log: u64, end: LogEnd, settled: &mut Settled) {
+        self.logs[log].end = Some(end);
         self.subgroups[at as usize].open = None;
         settled.live = true;
     }
 }
 
 impl Group {
+    /// Takes trimmed objects off the front of a log.
+    pub(super) fn pass_trimmed(&mut self, log: u64, slot: Slot, object: &StoredObject) {
+        let kept = self.oldest_slot();
+        let Some(log) = self.logs.get_mut(log) else { return };
+        if log.entries.newest() == Some(&slot) {
+            log.settled_bytes = object.log_offset + object.payload_bytes;
+        }
+        log.floor = log.floor.max(Some(object.id));
+        while log.entries.oldest().is_some_and(|&slot| slot < kept) {
+            log.entries.pop_oldest();
+        }
+    }
+
     /// The place of the subgroup that the object in `slot` belongs to.
     pub(super) fn subgroup_of(&self, slot: Slot) -> Option<u32> {
         match self.object(slot)?.delivery {

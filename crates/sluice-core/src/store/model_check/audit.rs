@@ -5,6 +5,7 @@ use sluice_proto::model::Location;
 use super::super::budget::cost;
 use super::super::feed::FeedKind;
 use super::super::group::Group;
+use super::super::object::LogPlace;
 use super::super::*;
 
 impl TrackStore {
@@ -39,7 +40,7 @@ impl TrackStore {
                 assert_eq!(object.feeders as usize, feeders, "feeders of {}", object.id);
             }
             let streams: usize =
-                group.subgroups.iter().map(|subgroup| subgroup.feeding.len()).sum();
+                group.subgroups.iter().map(|(_, subgroup)| subgroup.feeding.len()).sum();
             assert_eq!(group.feeds as usize, streams);
         }
         for &fetch in &self.fetches {
@@ -51,25 +52,41 @@ impl TrackStore {
 impl Group {
     /// Checks the logs and returns what the group costs.
     fn audit(&self) -> usize {
-        for log in &self.logs {
+        for (log, number) in self.logs.iter().zip(self.logs.first()..) {
             let objects: Vec<_> =
                 log.entries.iter().filter_map(|&slot| self.object(slot)).collect();
-            assert_eq!(objects.len(), log.entries.len());
+            let trimmed = log.entries.iter().any(|&slot| self.object(slot).is_none())
+                || log.entries.first() > 0;
+            let oldest = log.entries.oldest();
+            assert!(oldest.is_none_or(|&slot| self.object(slot).is_some()));
             assert!(objects.is_sorted_by(|a, b| a.id < b.id), "a log ascends");
             let whole = objects.len() - usize::from(log.end.is_none() && !objects.is_empty());
             assert!(objects[..whole].iter().all(|object| object.is_complete()));
-            assert!(objects.iter().all(|object| object.logged));
-            assert_eq!(log.last, objects.last().map(|object| object.id));
-            let before: u64 = objects.iter().rev().skip(1).map(|object| object.payload_bytes).sum();
-            assert_eq!(log.settled_bytes, before);
+            assert!(objects.iter().all(|object| object.place == LogPlace::Log(number)));
+            if !trimmed {
+                assert_eq!(log.last, objects.last().map(|object| object.id));
+                let before: u64 =
+                    objects.iter().rev().skip(1).map(|object| object.payload_bytes).sum();
+                assert_eq!(log.settled_bytes, before);
+            }
         }
-        for subgroup in &self.subgroups {
-            assert!(subgroup.open.is_none_or(|log| self.logs[log as usize].end.is_none()));
+        for (_, subgroup) in &self.subgroups {
+            let here = |slot: &u64| {
+                self.object(*slot).is_some_and(|object| {
+                    object.delivery == sluice_proto::model::Delivery::Subgroup(subgroup.id)
+                })
+            };
+            assert_eq!(subgroup.objects, self.slots().filter(here).count() as u64);
+            assert!(subgroup.open.is_none_or(|log| self.logs[log].end.is_none()));
+            for slot in subgroup.pending.values() {
+                let object = self.object(*slot).expect("what waits is kept");
+                assert_eq!(object.place, LogPlace::Pending);
+            }
             let waiting = subgroup.pending.keys().next();
             assert!(waiting.is_none_or(|&id| subgroup.logged.is_none_or(|last| id > last)));
         }
         let open = self.logs.iter().filter(|log| log.end.is_none()).count();
-        assert_eq!(open, self.subgroups.iter().filter(|s| s.open.is_some()).count());
+        assert_eq!(open, self.subgroups.iter().filter(|(_, s)| s.open.is_some()).count());
         self.recount()
     }
 

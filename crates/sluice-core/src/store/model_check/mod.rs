@@ -386,10 +386,19 @@ impl<'t> World<'t> {
     }
 
     fn evict(&mut self, input: &mut Input<'_>) {
-        let group = input.below(GROUPS);
-        if self.store.evict(GroupId(group as u64)) > 0 {
+        let (group, wanted) = (input.below(GROUPS), input.byte());
+        let id = GroupId(group as u64);
+        let freed = if wanted < 128 {
             (self.tell)(format_args!("evict {group}"));
+            self.store.evict(id)
+        } else {
+            let wanted_bytes = usize::from(wanted - 127) * 500;
+            (self.tell)(format_args!("trim {group} by {wanted_bytes}"));
+            self.store.trim(id, wanted_bytes)
+        };
+        if freed > 0 {
             self.evicted.insert(group);
+            self.live.iter_mut().for_each(|reader| reader.note_evicted(group));
         }
     }
 

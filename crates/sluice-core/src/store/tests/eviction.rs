@@ -103,7 +103,7 @@ fn memory_is_taken_first_from_old_groups_of_tracks_over_their_share() {
         reclaim(
             [(1, &mut big.store, Demand::Subscribed), (2, &mut small.store, Demand::Subscribed)],
             wanted,
-            50_000,
+            60_000,
         )
     };
     let done = stores(&mut big, &mut small, 60_000);
@@ -129,7 +129,7 @@ fn the_newest_group_of_a_track_nobody_watches_goes_before_a_watched_one() {
     let done = reclaim(
         [(1, &mut idle.store, Demand::Idle), (2, &mut watched.store, Demand::Subscribed)],
         1,
-        0,
+        1 << 20,
     );
     assert!(done.cut.is_empty());
     assert_eq!((groups(&idle.store).len(), groups(&watched.store).len()), (0, 1));
@@ -174,4 +174,88 @@ fn shared_payload_is_not_counted_again() {
     group(&mut scene, home, 1, &"x".repeat(1_000_000));
     assert!(scene.store.used_bytes() - before < 3_000);
     assert_eq!(scene.logs(1)[0].len(), 1_000_000 + "0: FIN".len());
+}
+
+#[test]
+fn a_group_that_never_ends_is_trimmed_without_a_notice_to_those_who_keep_up() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let stream = scene.open(camera, subgroup(0, 0));
+    scene.put(stream, 0, "x");
+    let (mut prompt, mut late) = (scene.cursor(0), scene.cursor(0));
+    let mut held = 0;
+    for object in 1..2_000 {
+        scene.put(stream, object, &"x".repeat(300));
+        scene.read(&mut prompt);
+        let used = scene.store.used_bytes();
+        if used > 100_000 {
+            scene.store.trim(GroupId(0), used - 80_000);
+        }
+        held = held.max(used);
+    }
+    assert!(held < 105_000, "{held}");
+    scene.put(stream, 2_000, "end");
+    scene.finish(stream);
+    assert_eq!(scene.read(&mut prompt), "2000:end FIN");
+    assert_eq!(scene.read(&mut late), "GONE");
+    let mut fresh = scene.cursor(0);
+    assert!(scene.read(&mut fresh).ends_with("2000:end FIN"), "from the oldest that is left");
+    assert!(scene.fetch_all(span((0, 0), (0, Some(2_000)))).starts_with("? 0/0.."));
+}
+
+#[test]
+fn a_group_of_one_object_in_each_subgroup_is_trimmed_whole() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let mut held = 0;
+    let mut news = scene.store.arrivals_end();
+    for object in 0..2_000 {
+        let stream = scene.open(camera, subgroup(0, object));
+        scene.put(stream, object, "small");
+        scene.finish(stream);
+        assert!(scene.store.next_log(&mut news).is_some());
+        let used = scene.store.used_bytes();
+        if used > 100_000 {
+            scene.store.trim(GroupId(0), used - 80_000);
+        }
+        held = held.max(used);
+    }
+    assert!(held < 105_000, "{held}");
+}
+
+#[test]
+fn what_was_trimmed_is_not_sent_again_by_a_slower_source() {
+    let mut scene = Scene::new();
+    let (one, two) = (scene.source(), scene.source());
+    let fast = scene.open(one, subgroup(0, 0));
+    for object in 0..50 {
+        scene.put(fast, object, &"x".repeat(1_000));
+    }
+    scene.store.trim(GroupId(0), 30_000);
+    let slow = scene.open(two, subgroup(0, 0));
+    for object in 0..50 {
+        scene.put(slow, object, &"x".repeat(1_000));
+    }
+    let logs = scene.logs(0);
+    assert_eq!(logs.len(), 1);
+    assert_eq!(logs[0].matches("49:").count(), 1);
+}
+
+#[test]
+fn an_endless_group_over_its_share_is_trimmed_before_others_lose_anything() {
+    let (mut big, mut small) = (Scene::new(), Scene::new());
+    let (one, two) = (big.source(), small.source());
+    group(&mut small, two, 1, "old");
+    group(&mut small, two, 2, "newer");
+    let endless = big.open(one, subgroup(0, 0));
+    for object in 0..200 {
+        big.put(endless, object, &"x".repeat(1_000));
+    }
+    let done = reclaim(
+        [(1, &mut big.store, Demand::Subscribed), (2, &mut small.store, Demand::Idle)],
+        50_000,
+        100_000,
+    );
+    assert!(done.freed_bytes >= 50_000 && done.cut.is_empty());
+    assert_eq!((groups(&big.store), groups(&small.store)), (vec![0], vec![1, 2]));
 }
