@@ -32,6 +32,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         ],
         &[],
     ),
+    (
+        "sluice-fuzz",
+        &["sluice-proto", "sluice-core", "sluice-net", "sluice-media", "sluice-sim"],
+        &["tokio", "mio"],
+    ),
 ];
 
 /// Fails with every edge that points the wrong way.

@@ -3,10 +3,12 @@
 //! | Task | What it does |
 //! |---|---|
 //! | `test` | everything that has to pass before a change lands; `.ci/run` calls it |
+//! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
 //! | `layers` | checks that crates depend only downwards |
 //! | `tidy` | checks rules of the code that the compiler does not know |
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
+mod fuzz;
 mod layers;
 mod shell;
 mod test;
@@ -17,6 +19,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "usage: cargo xtask <task>
 
   test     every check and test; installs or names what is missing
+  fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
   layers   do crates depend only downwards?
   tidy     rules of the code that the compiler does not know";
 
@@ -25,6 +28,7 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["test", ref options @ ..] => test::run(options),
+        ["fuzz", ref options @ ..] => fuzz::run(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
         _ => bail!("{USAGE}"),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{layers, shell, tidy};
+use crate::{fuzz, layers, shell, tidy};
 
 /// Runs every check and test in order, cheap ones first.
 pub fn run(options: &[&str]) -> Result<()> {
@@ -26,13 +26,14 @@ pub fn run(options: &[&str]) -> Result<()> {
     shell::run("cargo", &["build", "--locked", "--package", "sluice"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--all-targets"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--doc"])?;
+    fuzz::run(&["--seconds", "5"])?;
     println!("\neverything passed in {} s", started.elapsed().as_secs());
     Ok(())
 }
 
 /// A program that tests need, and the Debian package that has it.
 const TOOLS: &[(&str, &str)] =
-    &[("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium")];
+    &[("g++", "g++"), ("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium")];
 
 /// Installs missing programs where that is possible, else names them in one line.
 fn tools() -> Result<()> {

@@ -1,0 +1,82 @@
+//! Fuzz targets: what no bytes from a peer may ever do.
+//!
+//! A [`Target`] is a plain function of bytes that panics when a promise is broken. Three things
+//! run them: the tests of this crate (every seed, and mutations of them from a fixed start, in
+//! seconds), `cargo xtask fuzz` (guided by coverage), and whoever replays a finding. `README.md`
+//! beside this crate has the commands.
+
+mod control;
+mod datagram;
+mod input;
+mod mutate;
+mod properties;
+mod seeds;
+mod stream;
+mod varint;
+
+pub use mutate::Mutator;
+pub use seeds::Seeds;
+
+/// Something to throw bytes at.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Its name; `seeds/NAME.txt` holds its seeds.
+    pub name: &'static str,
+    /// What it promises, in a sentence.
+    pub promise: &'static str,
+    /// Runs it; panics when the promise is broken.
+    pub run: fn(&[u8]),
+    seeds: &'static str,
+}
+
+macro_rules! target {
+    ($name:ident, $run:path, $promise:literal) => {
+        Target {
+            name: stringify!($name),
+            promise: $promise,
+            run: $run,
+            seeds: include_str!(concat!("../seeds/", stringify!($name), ".txt")),
+        }
+    };
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    target!(varint, varint::run, "what is read is written back, in the shortest form"),
+    target!(
+        properties,
+        properties::run,
+        "a block that parses can be moved to every encoding, and parses there"
+    ),
+    target!(
+        stream,
+        stream::run,
+        "a data stream means the same however it is cut, is written back as it was meant, and \
+         becomes a legal stream of every other draft"
+    ),
+    target!(
+        datagram,
+        datagram::run,
+        "a datagram is written back as it was meant, and becomes a legal one of every other draft"
+    ),
+    target!(
+        control,
+        control::run,
+        "a control message that is read can be written, and is then read as the same"
+    ),
+];
+
+impl Target {
+    /// The target of this name.
+    pub fn find(name: &str) -> Option<&'static Target> {
+        TARGETS.iter().find(|target| target.name == name)
+    }
+
+    /// Its seeds.
+    pub fn seeds(&self) -> Seeds<'static> {
+        Seeds::new(self.seeds)
+    }
+}
+
+#[cfg(test)]
+mod tests;
