@@ -7,8 +7,9 @@ use super::track_properties::TrackPropertyForm;
 use crate::model::{Publish, PublishDone, PublishOk, StateNotify, StreamCount, TrackAlias};
 use crate::wire::{Field, Inexpressible, Violation};
 
-/// Stream counts that mean "unknown", in whichever draft.
-const UNKNOWN_STREAM_COUNTS: [u64; 2] = [(1 << 62) - 1, u64::MAX];
+/// Stream counts that mean "unknown", in whichever draft. Those between the two that the drafts
+/// name are more streams than a connection can have, so they say no more.
+const UNKNOWN_STREAM_COUNTS: std::ops::RangeInclusive<u64> = (1 << 62) - 1..=u64::MAX;
 
 impl Body<'_> {
     pub(in crate::wire) fn publish(&mut self) -> Result<Publish, Violation> {
@@ -116,9 +117,7 @@ impl Writer<'_, '_> {
         let code = self.dialect.done_code(done.code).ok_or(Inexpressible::FilterEnd)?;
         self.int(code)?;
         self.int(match done.streams {
-            StreamCount::Known(count) if !UNKNOWN_STREAM_COUNTS.contains(&count) => {
-                count.min(self.dialect.stream_count_unknown)
-            }
+            StreamCount::Known(count) if !UNKNOWN_STREAM_COUNTS.contains(&count) => count,
             StreamCount::Known(_) | StreamCount::Unknown => self.dialect.stream_count_unknown,
         })?;
         self.reason(&done.reason)
