@@ -75,7 +75,8 @@ fn hunt(guided: &Path, target: &str, seconds: &str, corpus: &str) -> Result<()> 
         .with_context(|| format!("cannot start {}", guided.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("{said}\n{target}: a finding, in {FOLDER}/{target}-*; see fuzz/README.md");
+        eprintln!("{said}");
+        bail!("{target}: a finding, in {FOLDER}/{target}-*; see fuzz/README.md");
     }
     let stat = |name: &str| {
         let value = said.lines().find_map(|line| line.strip_prefix(name));

@@ -205,7 +205,9 @@ impl SubgroupDecoder {
 
     fn object_after(&self, delta: u64) -> Result<ObjectId, DataViolation> {
         let Some(previous) = self.previous else { return Ok(ObjectId(delta)) };
+        let max = self.dialect.integers.max();
         let next = previous.0.checked_add(delta).and_then(|id| id.checked_add(1));
+        let next = next.filter(|&id| id <= max);
         let overflow = DataViolation::ObjectIdOverflow { previous: previous.0, delta };
         next.map(ObjectId).ok_or(overflow)
     }

@@ -81,7 +81,7 @@ pub enum DataViolation {
         /// The status.
         status: ObjectStatus,
     },
-    /// Object ids of a subgroup pass the largest one.
+    /// Object ids of a subgroup pass the largest one that the draft can write.
     #[error("object id {previous} and {delta} more pass the largest id")]
     ObjectIdOverflow {
         /// The object before.

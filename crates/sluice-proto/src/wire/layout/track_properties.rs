@@ -37,7 +37,10 @@ impl Body<'_> {
         }
         let properties = Properties::parse(self.dialect.properties, self.rest())
             .map_err(|error| Violation::Properties { message, error })?;
-        let properties = TrackProperties(properties);
+        // What the draft does not know under such a type is something else than what later ones
+        // mean by it, so it must not be taken for that.
+        let unknown = self.dialect.track_properties_unknown;
+        let properties = TrackProperties(properties.retain(|code, _| !unknown.contains(&code)));
         let value_error = |TrackPropertyError { kind, value }| Violation::TrackPropertyValue {
             message,
             code: kind,

@@ -212,7 +212,7 @@ impl FetchDecoder {
         let prior = self.prior_subgroup()?.0;
         let field = FetchField::Subgroup;
         let out_of_range = DataViolation::FetchIdOutOfRange { field, prior, delta: 1 };
-        prior.checked_add(1).map(SubgroupId).ok_or(out_of_range)
+        self.writable(prior.checked_add(1)).map(SubgroupId).ok_or(out_of_range)
     }
 
     fn prior_location(&self, field: FetchField) -> Result<Location, DataViolation> {
@@ -234,7 +234,7 @@ impl FetchDecoder {
         let Some(prior) = self.prior.location else { return self.absolute(group, object) };
         let Some(delta) = group else {
             let Some(delta) = object else { return self.absolute(None, None) };
-            let object = prior.object.0.checked_add(delta).map(ObjectId);
+            let object = self.writable(prior.object.0.checked_add(delta)).map(ObjectId);
             let out_of_range = DataViolation::FetchIdOutOfRange {
                 field: FetchField::Object,
                 prior: prior.object.0,
@@ -258,7 +258,12 @@ impl FetchDecoder {
         let prior = self.prior_location(FetchField::Object)?.object;
         let field = FetchField::Object;
         let out_of_range = DataViolation::FetchIdOutOfRange { field, prior: prior.0, delta: 1 };
-        prior.next().ok_or(out_of_range)
+        self.writable(prior.0.checked_add(1)).map(ObjectId).ok_or(out_of_range)
+    }
+
+    /// An id that is counted on, unless it is beyond what the draft can write.
+    fn writable(&self, id: Option<u64>) -> Option<u64> {
+        id.filter(|&id| id <= self.dialect.integers.max())
     }
 
     fn check_order(&self, location: Location) -> Result<(), DataViolation> {

@@ -166,6 +166,12 @@ fn broken_fetch_streams_earn_the_violation_of_their_rule() {
         let violation = DataViolation::FetchIdOutOfRange { field, prior, delta };
         assert_eq!(seen.fault, Some(violation.into()), "{text}");
     }
+    // The largest id of RFC 9000's integers.
+    let seen =
+        read_stream(dialect(16), &hex("05 04 1c 0a ffffffffffffffff 80 00 01 00"), ASCENDING, true);
+    let prior = (1 << 62) - 1;
+    let violation = DataViolation::FetchIdOutOfRange { field: FetchField::Object, prior, delta: 1 };
+    assert_eq!(seen.fault, Some(violation.into()));
 }
 
 const BARE: MarkReading = MarkReading { ids: IdForm::Absolute, length: false };

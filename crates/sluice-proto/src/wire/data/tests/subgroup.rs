@@ -155,6 +155,12 @@ fn broken_streams_earn_the_violation_of_their_rule() {
         let violation = DataViolation::ObjectIdOverflow { previous: u64::MAX, delta: 0 };
         assert_eq!(seen.fault, Some(violation.into()));
     }
+    for draft in [14, 16] {
+        let text = "10 02 07 80 ffffffffffffffff 01 61 00 01 62";
+        let seen = read_stream(dialect(draft), &hex(text), ASCENDING, true);
+        let violation = DataViolation::ObjectIdOverflow { previous: (1 << 62) - 1, delta: 0 };
+        assert_eq!(seen.fault, Some(violation.into()));
+    }
     let reserved_everywhere = types(reserved, &[0x16, 0x1E, 0x17, 0x1F]);
     assert!(reserved_everywhere.iter().all(|violation| violation.reach() == Reach::Session));
     assert_eq!(gap.reach(), Reach::Track);
