@@ -78,6 +78,9 @@ impl Body<'_> {
             ranges.push((start, end));
             previous = end.unwrap_or(start);
         }
+        if ranges.is_empty() && !removes {
+            return Err(fault(RangeFilterFault::Truncated));
+        }
         Ok(RangeFilter { kind, set, ranges })
     }
 }

@@ -48,9 +48,10 @@ impl Body<'_> {
         };
         properties.settings().map_err(value_error)?;
         let kind = kind::OBJECT_DELIVERY_TIMEOUT;
-        if self.dialect.track_property_form == TrackPropertyForm::TailNonzeroTimeout
-            && properties.0.get(kind) == Some(PropertyValue::Int(0))
-        {
+        let zero = PropertyValue::Int(0);
+        let is_zero = properties.0.get(kind).as_ref() == Some(&zero)
+            || properties.0.entries().any(|(code, value)| code == kind && value == zero);
+        if self.dialect.track_property_form == TrackPropertyForm::TailNonzeroTimeout && is_zero {
             return Err(value_error(TrackPropertyError { kind, value: 0 }));
         }
         Ok(properties)
