@@ -1,7 +1,7 @@
 //! Positions of readers of live data.
 //!
 //! A cursor is a small `Copy` value: take a copy before [`LiveCursor::next`] and put it back, or
-//! [`rewind`](LiveCursor::stand_in) into the middle of a step, when the transport accepted less
+//! [`stand_in`](LiveCursor::stand_in) the middle of a step, when the transport accepted less
 //! than was offered. Nothing is looked up by name and nothing is allocated on these paths.
 
 use std::time::Instant;

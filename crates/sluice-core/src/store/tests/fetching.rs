@@ -70,6 +70,8 @@ fn a_fetch_that_leaves_out_what_is_stored_takes_nothing_away() {
     let fill = scene.fetch(camera, span((0, 0), (2, None)));
     scene.fetch_done(fill, (2, None));
     assert_eq!(scene.fetch_all(span((0, 0), (2, None))), "1/0:x 1/1:x 1/2:x END");
+    assert!(!scene.store.is_absent(Location::new(1, 1)));
+    assert!(scene.store.is_absent(Location::new(1, 3)));
 }
 
 #[test]

@@ -281,3 +281,20 @@ fn half_an_object_of_a_source_that_died_begins_no_stream() {
     scene.reset(a);
     assert_eq!(scene.logs(1), ["0:x RESET(Cancelled)"]);
 }
+
+#[test]
+fn a_log_that_was_cut_to_nothing_does_not_open_the_way_for_older_objects() {
+    let mut scene = Scene::new();
+    let (one, two) = (scene.source(), scene.source());
+    let a = scene.open(one, subgroup(1, 0));
+    scene.put(a, 10, "x");
+    scene.reset(a);
+    let b = scene.open(one, subgroup(1, 0));
+    scene.begin(b, 11, 4);
+    scene.bytes(b, "ha");
+    scene.reset(b);
+    let c = scene.open(two, subgroup(1, 0));
+    scene.put(c, 5, "y");
+    scene.put(c, 12, "z");
+    assert_eq!(scene.logs(1), ["10:x RESET(Cancelled)", "RESET(Cancelled)", "12:z"]);
+}
