@@ -89,3 +89,91 @@ pub enum ResetCode {
     ExcessiveLoad,
     MalformedTrack,
 }
+
+impl SessionCode {
+    /// All of them.
+    pub const ALL: [SessionCode; 22] = [
+        SessionCode::NoError,
+        SessionCode::Internal,
+        SessionCode::Unauthorized,
+        SessionCode::ProtocolViolation,
+        SessionCode::InvalidRequestId,
+        SessionCode::DuplicateTrackAlias,
+        SessionCode::KeyValueFormatting,
+        SessionCode::TooManyRequests,
+        SessionCode::InvalidPath,
+        SessionCode::MalformedPath,
+        SessionCode::GoawayTimeout,
+        SessionCode::ControlMessageTimeout,
+        SessionCode::DataStreamTimeout,
+        SessionCode::AuthTokenCacheOverflow,
+        SessionCode::DuplicateAuthTokenAlias,
+        SessionCode::VersionNegotiationFailed,
+        SessionCode::MalformedAuthToken,
+        SessionCode::UnknownAuthTokenAlias,
+        SessionCode::ExpiredAuthToken,
+        SessionCode::InvalidAuthority,
+        SessionCode::MalformedAuthority,
+        SessionCode::TooManyRequestUpdates,
+    ];
+}
+
+impl RequestCode {
+    /// All of them.
+    pub const ALL: [RequestCode; 22] = [
+        RequestCode::Internal,
+        RequestCode::Unauthorized,
+        RequestCode::Timeout,
+        RequestCode::NotSupported,
+        RequestCode::MalformedAuthToken,
+        RequestCode::ExpiredAuthToken,
+        RequestCode::GoingAway,
+        RequestCode::ExcessiveLoad,
+        RequestCode::DoesNotExist,
+        RequestCode::InvalidRange,
+        RequestCode::NoObjects,
+        RequestCode::MalformedTrack,
+        RequestCode::UnknownStatusInRange,
+        RequestCode::DuplicateSubscription,
+        RequestCode::Uninterested,
+        RequestCode::PrefixOverlap,
+        RequestCode::NamespaceTooLarge,
+        RequestCode::InvalidJoiningRequestId,
+        RequestCode::UnsupportedExtension,
+        RequestCode::Redirect,
+        RequestCode::ConflictingFilters,
+        RequestCode::InvalidFilter,
+    ];
+}
+
+impl DoneCode {
+    /// All of them.
+    pub const ALL: [DoneCode; 10] = [
+        DoneCode::Internal,
+        DoneCode::Unauthorized,
+        DoneCode::TrackEnded,
+        DoneCode::SubscriptionEnded,
+        DoneCode::GoingAway,
+        DoneCode::Expired,
+        DoneCode::TooFarBehind,
+        DoneCode::MalformedTrack,
+        DoneCode::UpdateFailed,
+        DoneCode::ExcessiveLoad,
+    ];
+}
+
+impl ResetCode {
+    /// All of them.
+    pub const ALL: [ResetCode; 10] = [
+        ResetCode::Internal,
+        ResetCode::Cancelled,
+        ResetCode::DeliveryTimeout,
+        ResetCode::SessionClosed,
+        ResetCode::UnknownObjectStatus,
+        ResetCode::GoingAway,
+        ResetCode::TooFarBehind,
+        ResetCode::ExpiredAuthToken,
+        ResetCode::ExcessiveLoad,
+        ResetCode::MalformedTrack,
+    ];
+}

@@ -74,6 +74,18 @@ pub enum RequestKind {
     SubscribeNamespace,
 }
 
+impl RequestKind {
+    /// All of them.
+    pub const ALL: [RequestKind; 6] = [
+        RequestKind::Subscribe,
+        RequestKind::Publish,
+        RequestKind::Fetch,
+        RequestKind::TrackStatus,
+        RequestKind::PublishNamespace,
+        RequestKind::SubscribeNamespace,
+    ];
+}
+
 impl Request {
     /// Which kind of request this is.
     pub fn kind(&self) -> RequestKind {

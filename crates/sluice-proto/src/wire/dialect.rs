@@ -203,7 +203,7 @@ pub struct Dialect {
     pub(crate) responses: ResponseForm,
     pub(crate) errors: ErrorLayout,
     pub(crate) track_property_form: TrackPropertyForm,
-    /// Track properties that mean nothing yet and are not sent.
+    /// Track properties that later drafts gave a meaning: of a track from there they are not sent.
     pub(crate) track_properties_unknown: &'static [u64],
     pub(crate) publish_namespace_ref: NamespaceRefForm,
     pub(crate) unsubscribe_namespace_ref: NamespaceRefForm,

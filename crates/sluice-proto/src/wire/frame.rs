@@ -152,40 +152,17 @@ impl Dialect {
 
     /// The name under which the draft sends a message.
     fn kind_of(&self, message: &Message, context: &Context) -> Result<MessageKind, Inexpressible> {
-        Ok(match message {
-            Message::ClientSetup { .. } => MessageKind::ClientSetup,
-            Message::ServerSetup { .. } => MessageKind::ServerSetup,
-            Message::Setup(_) => MessageKind::Setup,
-            Message::Goaway(_) => MessageKind::Goaway,
-            Message::RequestIdLimit(_) => MessageKind::MaxRequestId,
-            Message::RequestsBlocked(_) => MessageKind::RequestsBlocked,
-            Message::Request { request, .. } => match request {
-                Request::Subscribe(_) => MessageKind::Subscribe,
-                Request::Publish(_) => MessageKind::Publish,
-                Request::Fetch(_) => MessageKind::Fetch,
-                Request::TrackStatus(_) => MessageKind::TrackStatus,
-                Request::PublishNamespace(_) => MessageKind::PublishNamespace,
-                Request::SubscribeNamespace(request) => match (self.interests, request.interest) {
-                    (InterestForm::Separate, Interest::Both) => {
-                        return Err(Inexpressible::BothInterests);
-                    }
-                    (InterestForm::Separate, Interest::Tracks) => MessageKind::SubscribeTracks,
-                    _ => MessageKind::SubscribeNamespace,
-                },
-            },
-            Message::Response { response, .. } => self.kind_of_response(response, context.about)?,
-            Message::Update { .. } => MessageKind::RequestUpdate,
-            Message::PublishDone { .. } => MessageKind::PublishDone,
-            Message::StateNotify { .. } => MessageKind::PublishStateNotify,
-            Message::Namespace { .. } => MessageKind::Namespace,
-            Message::NamespaceDone { .. } => MessageKind::NamespaceDone,
-            Message::PublishBlocked { .. } => MessageKind::PublishBlocked,
-            Message::Unsubscribe(_) => MessageKind::Unsubscribe,
-            Message::FetchCancel(_) => MessageKind::FetchCancel,
-            Message::PublishNamespaceDone(_) => MessageKind::PublishNamespaceDone,
-            Message::PublishNamespaceCancel { .. } => MessageKind::PublishNamespaceCancel,
-            Message::UnsubscribeNamespace(_) => MessageKind::UnsubscribeNamespace,
-        })
+        match message {
+            Message::Request { request: Request::SubscribeNamespace(request), .. } => {
+                match (self.interests, request.interest) {
+                    (InterestForm::Separate, Interest::Both) => Err(Inexpressible::BothInterests),
+                    (InterestForm::Separate, Interest::Tracks) => Ok(MessageKind::SubscribeTracks),
+                    _ => Ok(MessageKind::SubscribeNamespace),
+                }
+            }
+            Message::Response { response, .. } => self.kind_of_response(response, context.about),
+            other => Ok(other.kind()),
+        }
     }
 
     fn kind_of_response(
@@ -351,17 +328,9 @@ impl Body<'_> {
 
 /// The kind of request that a refusal is for, as far as the code's meaning depends on it.
 fn kind_refused_by(message: MessageKind, about: Option<About>) -> Option<RequestKind> {
-    let kinds = [
-        RequestKind::Subscribe,
-        RequestKind::Publish,
-        RequestKind::Fetch,
-        RequestKind::TrackStatus,
-        RequestKind::PublishNamespace,
-        RequestKind::SubscribeNamespace,
-    ];
     match message {
         MessageKind::RequestError => Some(about.map_or(RequestKind::Subscribe, About::kind)),
-        other => kinds.into_iter().find(|&kind| per_request(kind).1 == other),
+        other => RequestKind::ALL.into_iter().find(|&kind| per_request(kind).1 == other),
     }
 }
 

@@ -23,6 +23,7 @@ mod frame;
 mod layout;
 mod message;
 pub mod property;
+mod table;
 pub mod varint;
 mod violation;
 

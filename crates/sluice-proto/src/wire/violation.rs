@@ -78,6 +78,8 @@ pub enum RangeFilterFault {
     Priority,
     /// A property type that is odd: its values are no integers.
     OddProperty,
+    /// A set without any range.
+    Empty,
     /// The same type, set and property twice.
     Repeated,
 }

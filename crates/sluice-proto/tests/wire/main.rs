@@ -1,5 +1,8 @@
 //! The wire formats against byte vectors, against another implementation, and as printed tables.
 
+mod arbitrary;
 mod differential;
+mod faults;
 mod support;
+mod tables;
 mod vectors;

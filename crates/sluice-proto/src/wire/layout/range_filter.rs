@@ -79,7 +79,7 @@ impl Body<'_> {
             previous = end.unwrap_or(start);
         }
         if ranges.is_empty() && !removes {
-            return Err(fault(RangeFilterFault::Truncated));
+            return Err(fault(RangeFilterFault::Empty));
         }
         Ok(RangeFilter { kind, set, ranges })
     }

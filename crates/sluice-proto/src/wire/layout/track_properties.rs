@@ -85,14 +85,14 @@ impl Writer<'_, '_> {
         }
         let nonzero = self.dialect.track_property_form == TrackPropertyForm::TailNonzeroTimeout;
         let unknown = self.dialect.track_properties_unknown;
+        let foreign = properties.0.encoding() != self.dialect.properties;
         // Of an earlier origin these types are ordinary; a receiver that must understand them
         // would have to refuse the track.
-        let newest = PropertyEncoding::DeltaVi64;
-        let ordinary = properties.0.encoding() != newest && self.dialect.properties == newest;
+        let ordinary = foreign && self.dialect.properties == PropertyEncoding::DeltaVi64;
         let properties = properties.0.retain(|code, value| {
             let zero_timeout =
                 code == kind::OBJECT_DELIVERY_TIMEOUT && *value == PropertyValue::Int(0);
-            !(unknown.contains(&code)
+            !(foreign && unknown.contains(&code)
                 || nonzero && zero_timeout
                 || ordinary && kind::MANDATORY.contains(&code))
         });

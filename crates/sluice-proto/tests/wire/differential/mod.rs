@@ -11,7 +11,7 @@
 mod codes;
 mod draft14;
 mod draft16;
-mod generate;
+pub mod generate;
 mod own_stream;
 mod parameters;
 
