@@ -57,7 +57,7 @@ impl Body<'_> {
     pub(in crate::wire) fn publish_done(&mut self) -> Result<PublishDone, Violation> {
         let code = self.dialect.done_code_of(self.int(Field::StatusCode)?);
         let streams = match self.int(Field::StreamCount)? {
-            count if count >= UNKNOWN_STREAM_COUNT => StreamCount::Unknown,
+            count if UNKNOWN_STREAM_COUNTS.contains(&count) => StreamCount::Unknown,
             count => StreamCount::Known(count),
         };
         Ok(PublishDone { code, streams, reason: self.reason()? })
