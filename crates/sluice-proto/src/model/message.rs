@@ -403,7 +403,7 @@ impl RequestError {
 pub struct Redirect {
     /// The session; empty for the same one.
     pub uri: String,
-    /// The track there.
+    /// The track there; before draft 20 one without namespace and name is the one asked for.
     pub track: FullTrackName,
 }
 

@@ -101,7 +101,7 @@ pub enum Violation {
         message: MessageKind,
     },
     /// An integer in a form that the draft forbids.
-    #[error("{field:?} of {message:?} starts with {first:#04x}, which no integer may")]
+    #[error("{field:?}{} starts with {first:#04x}, which no integer may", of(*message))]
     InvalidInteger {
         /// The message; `None` in a header that is not read yet.
         message: Option<MessageKind>,
@@ -472,6 +472,10 @@ pub enum Violation {
     /// A rule of the data plane.
     #[error(transparent)]
     Data(DataViolation),
+}
+
+fn of(message: Option<MessageKind>) -> String {
+    message.map_or_else(String::new, |message| format!(" of {message:?}"))
 }
 
 impl Violation {
