@@ -4,9 +4,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
-    Fetch, FetchRange, LocationFilter, PublishNamespace, Request, ResetCode,
+    Fetch, FetchRange, LocationFilter, ObjectHead, ObjectStatus, Priority, Properties,
+    PublishNamespace, Request, RequestId, ResetCode, SubgroupHead, SubgroupIdField, SubscribeOk,
+    TrackAlias,
 };
 use sluice_proto::session::{ReadProgress, Session, SessionConfig, SessionEvent};
 use sluice_proto::transport::{Read, StreamId, StreamKind, Transport, TransportEvent};
@@ -33,9 +35,13 @@ enum Attack {
     IdleStreams,
     /// Subscriptions of live tracks, and a reader that never reads.
     NeverReads,
+    /// A track of its own, which it watches itself: objects of impossible length, that contradict
+    /// each other, or that stop half way.
+    BadObjects,
 }
 
-const ATTACKS: [Attack; 7] = [
+const ATTACKS: [Attack; 8] = [
+    Attack::BadObjects,
     Attack::Noise,
     Attack::NoiseAfterSetup,
     Attack::RapidCancel,
@@ -51,10 +57,14 @@ pub struct Hostile {
     end: End,
     session: Session,
     rng: Rng,
+    /// Sets its own names apart from others'.
+    name: u64,
     ready: bool,
     next: Option<Instant>,
     acts_left: u32,
     streams: Vec<StreamId>,
+    /// Subscriptions of its own track.
+    watched: Vec<RequestId>,
 }
 
 impl fmt::Debug for Hostile {
@@ -69,15 +79,18 @@ impl Hostile {
         let session = Session::new(&config, end.info(), now);
         let attack = *rng.pick(&ATTACKS);
         let acts_left = rng.range(5..60) as u32;
+        let name = rng.range(0..1 << 30);
         Self {
             attack,
             end,
             session,
             rng,
+            name,
             ready: false,
             next: Some(now),
             acts_left,
             streams: Vec::new(),
+            watched: Vec::new(),
         }
     }
 
@@ -125,6 +138,11 @@ impl Hostile {
         while let Some(event) = self.session.poll_event() {
             match event {
                 SessionEvent::Ready(_) => self.ready = true,
+                SessionEvent::Request { id, request: Request::Subscribe(_) } => {
+                    let alias = self.session.next_alias();
+                    self.session.subscribe_ok(id, SubscribeOk { alias, ..SubscribeOk::default() });
+                    self.watched.push(id);
+                }
                 SessionEvent::Closed(_) => self.acts_left = 0,
                 _ => {}
             }
@@ -145,6 +163,7 @@ impl Hostile {
                     let _ = self.end.write(stream, &mut [Bytes::from_static(&[0x10])]);
                 }
             }
+            Attack::BadObjects => self.bad_objects(),
             Attack::NeverReads => {
                 let track = ["live/cam", "live/mic", "studio/one"][self.rng.index(3)];
                 let request = subscribe(track, LocationFilter::NextObject);
@@ -230,6 +249,57 @@ impl Hostile {
             let namespace = track_name(&name).namespace().clone();
             let request = PublishNamespace { namespace, tokens: Vec::new() };
             let _ = self.session.request(Request::PublishNamespace(request));
+        }
+    }
+
+    fn bad_objects(&mut self) {
+        let name = format!("evil/{}/cam", self.name);
+        let Some(id) = self.watched.first().copied() else {
+            let namespace = track_name(&name).namespace().clone();
+            let announce = PublishNamespace { namespace, tokens: Vec::new() };
+            let _ = self.session.request(Request::PublishNamespace(announce));
+            let mut watch = subscribe(&name, LocationFilter::NextObject);
+            watch.rendezvous_timeout = Some(Duration::from_secs(5));
+            let _ = self.session.request(Request::Subscribe(watch));
+            return;
+        };
+        let head = SubgroupHead {
+            alias: TrackAlias(0),
+            group: self.rng.range(0..3).into(),
+            subgroup: SubgroupIdField::Id(self.rng.range(0..2).into()),
+            priority: Some(Priority(self.rng.range(0..256) as u8)),
+            properties: self.rng.chance(300),
+            end_of_group: self.rng.chance(300),
+            first_object: self.rng.chance(300),
+        };
+        let opened = self.session.open_subgroup(&mut self.end, id, &head, 0);
+        let (Ok(Some((stream, bytes))), Some(dialect)) = (opened, self.session.dialect()) else {
+            return;
+        };
+        let mut out = BytesMut::from(&bytes[..]);
+        let mut previous = None;
+        for _ in 0..self.rng.range(1..4) {
+            let lengths = [0, 5, 5, 70_000, 1 << 30, (1 << 62) - 1];
+            let object = ObjectHead {
+                object: self.rng.range(0..6).into(),
+                properties: Properties::default(),
+                status: ObjectStatus::Normal,
+                payload_bytes: *self.rng.pick(&lengths),
+            };
+            // Out of order it is refused here already; then noise takes its place.
+            if dialect.encode_object(&head, previous, &object, &mut out).is_err() {
+                let noise = self.bytes();
+                out.extend_from_slice(&noise);
+            }
+            previous = Some(object.object);
+            let sent = self.rng.range(0..object.payload_bytes.min(2000) + 1);
+            out.extend((0..sent).map(|_| self.rng.next_u64() as u8));
+        }
+        let _ = self.end.write(stream, &mut [out.freeze()]);
+        match self.rng.range(0..3) {
+            0 => self.session.finish_data(&mut self.end, stream),
+            1 => self.session.reset_data(&mut self.end, stream, ResetCode::Cancelled),
+            _ => {}
         }
     }
 
