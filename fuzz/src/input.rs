@@ -1,5 +1,6 @@
 //! The first bytes of an input choose what it is thrown at.
 
+use bytes::Bytes;
 use sluice_proto::wire::{Dialect, Draft};
 
 /// Takes choices off the front of an input.
@@ -30,6 +31,19 @@ impl<'a> Input<'a> {
         let byte = self.byte();
         let named = Draft::ALL.into_iter().find(|draft| draft.number() == byte);
         named.unwrap_or(Draft::ALL[usize::from(byte) % Draft::ALL.len()]).dialect()
+    }
+
+    /// A length of one byte and that many bytes, or what there is of them.
+    pub(crate) fn chunk(&mut self) -> Bytes {
+        let length = usize::from(self.byte()).min(self.rest.len());
+        let (chunk, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        Bytes::copy_from_slice(chunk)
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// What is left.

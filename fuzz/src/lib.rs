@@ -11,8 +11,11 @@ mod input;
 mod mutate;
 mod properties;
 mod seeds;
+mod session;
+mod store;
 mod stream;
 mod varint;
+mod web;
 
 pub use mutate::Mutator;
 pub use seeds::Seeds;
@@ -64,6 +67,17 @@ pub const TARGETS: &[Target] = &[
         control::run,
         "a control message that is read can be written, and is then read as the same"
     ),
+    target!(
+        session,
+        session::run,
+        "a session survives any peer, and what it tells its owner keeps to the contract of events"
+    ),
+    target!(
+        web,
+        web::run,
+        "every decoder of WebTransport survives any bytes, however they are cut"
+    ),
+    target!(store, store::run, "the store keeps its promises against a naive model"),
 ];
 
 impl Target {
