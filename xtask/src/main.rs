@@ -5,11 +5,13 @@
 //! | `test` | everything that has to pass before a change lands; `.ci/run` calls it |
 //! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
 //! | `layers` | checks that crates depend only downwards |
+//! | `licences` | checks licences, sources and version floors of all dependencies |
 //! | `tidy` | checks rules of the code that the compiler does not know |
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
 mod fuzz;
 mod layers;
+mod licences;
 mod shell;
 mod test;
 mod tidy;
@@ -21,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   test     every check and test; installs or names what is missing
   fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
   layers   do crates depend only downwards?
+  licences may we use what we use?
   tidy     rules of the code that the compiler does not know";
 
 fn main() -> Result<()> {
@@ -31,6 +34,7 @@ fn main() -> Result<()> {
         ["fuzz", ref options @ ..] => fuzz::run(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
+        ["licences"] => licences::check(),
         _ => bail!("{USAGE}"),
     }
 }

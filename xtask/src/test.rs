@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{fuzz, layers, shell, tidy};
+use crate::{layers, licences, shell, tidy};
 
 /// Runs every check and test in order, cheap ones first.
 pub fn run(options: &[&str]) -> Result<()> {
@@ -16,6 +16,7 @@ pub fn run(options: &[&str]) -> Result<()> {
     shell::run("cargo", &["fmt", "--all", "--check"])?;
     layers::check()?;
     tidy::check()?;
+    licences::check()?;
     let every = ["--workspace", "--all-targets", "--locked"];
     shell::run("cargo", &[&["clippy"], &every[..], &["--", "-D", "warnings"]].concat())?;
     shell::run_with(
@@ -26,14 +27,13 @@ pub fn run(options: &[&str]) -> Result<()> {
     shell::run("cargo", &["build", "--locked", "--package", "sluice"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--all-targets"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--doc"])?;
-    fuzz::run(&["--seconds", "5"])?;
     println!("\neverything passed in {} s", started.elapsed().as_secs());
     Ok(())
 }
 
 /// A program that tests need, and the Debian package that has it.
 const TOOLS: &[(&str, &str)] =
-    &[("g++", "g++"), ("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium")];
+    &[("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium")];
 
 /// Installs missing programs where that is possible, else names them in one line.
 fn tools() -> Result<()> {

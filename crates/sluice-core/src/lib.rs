@@ -1,8 +1,30 @@
 //! The relay without its surroundings: what is published, who wants it, what is stored.
 //!
 //! What lives here:
+//! - [`Shard`]: the state machine of one worker: sessions, tracks, subscriptions, fetches.
 //! - [`store`]: the objects of one track, fan-out buffer and cache in one structure.
+//! - [`Limits`]: everything that is bounded.
 //!
 //! What must not: draft numbers, byte layouts, sockets, clocks, files, `async`, locks.
+//!
+//! A shard is driven in turns: [`Shard::open_session`] when a connection is ready,
+//! [`Shard::handle_session`] when it has something to say, [`Shard::handle_timeout`] when
+//! [`Shard::poll_timeout`] has come, and then [`Shard::flush`], which writes to each session that
+//! has something to send, once. Events of one session never write to another: they mark it, and
+//! `flush` acts.
 
+mod downstream;
+mod fetch;
+mod ids;
+mod limits;
+mod namespace;
+mod notice;
+mod shard;
 pub mod store;
+mod timers;
+mod track;
+
+pub use ids::{ScopeId, SessionKey, TrackKey};
+pub use limits::Limits;
+pub use notice::{Census, Notice};
+pub use shard::{Scoping, Shard, Transports};

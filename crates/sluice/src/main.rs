@@ -1,3 +1,48 @@
-//! The sluice command.
+//! `sluice`: a Media over QUIC relay and its tools.
+//!
+//! Each subcommand has a module. Settings and their sources are in [`settings`]. Protocol and routing decisions are made in the crates
+//! below, never here.
+#![allow(clippy::print_stdout, reason = "a command-line tool")]
 
-fn main() {}
+mod relay;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    start_log();
+    let result = match matches.subcommand() {
+        Some(("relay", matches)) => relay::run(matches),
+        _ => unreachable!("clap requires a known subcommand"),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("sluice: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Command {
+    Command::new("sluice")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A Media over QUIC relay that speaks every draft, and its tools")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(relay::command())
+}
+
+/// Logs go to standard error, `info` and up unless `RUST_LOG` says otherwise.
+fn start_log() {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

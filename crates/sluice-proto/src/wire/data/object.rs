@@ -21,6 +21,19 @@ pub struct ObjectLayout {
     end_properties: bool,
 }
 
+impl ObjectLayout {
+    /// A small number for it, unlike that of every other layout.
+    pub fn number(self) -> u16 {
+        let properties = match self.properties {
+            PropertyEncoding::Absolute => 0,
+            PropertyEncoding::Delta => 1,
+            PropertyEncoding::DeltaVi64Short => 2,
+            PropertyEncoding::DeltaVi64 => 3,
+        };
+        properties << 2 | u16::from(self.absence_status) << 1 | u16::from(self.end_properties)
+    }
+}
+
 impl Dialect {
     /// What the bytes of an object on a subgroup stream depend on.
     pub fn object_layout(&self) -> ObjectLayout {

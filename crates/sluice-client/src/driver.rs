@@ -1,0 +1,511 @@
+//! The driver: a thread with one UDP socket, one connection and one [`Peer`].
+//!
+//! It sleeps until the socket, a message from a handle, or the next deadline, and then takes one
+//! turn: messages, datagrams, timeouts, the peer, flush, send.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use sluice_net::dial::{Dial, DialError, Via};
+use sluice_net::tls::{ClientTls, DefaultTimeProvider, RootCertStore, TlsError};
+use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
+use sluice_proto::model::{RequestCode, RequestError, SessionCode, SubscribeOk, TrackNamespace};
+use sluice_proto::session::{ReadProgress, SessionConfig, SessionEnd};
+use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Transport};
+use sluice_proto::wire::Draft;
+use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::client::{ConnectOptions, ToDriver, TrackNews, WriterState};
+use crate::peer::{Peer, PeerCommand, PeerEvent, PublicationKey, SubscriptionKey};
+use crate::target::Target;
+
+/// Which relays to believe.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// Those with a certificate that a public root vouches for.
+    System,
+    /// Those with a certificate of one of these SHA-256 hashes.
+    CertificateHashes(Vec<[u8; 32]>),
+    /// All of them. Anyone on the path can read and change everything.
+    InsecureAcceptAnyCertificate,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("cannot find {host}: {reason}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// No UDP socket.
+    #[error(transparent)]
+    Socket(#[from] sluice_udp::BindError),
+    /// No thread, poll or randomness to be had.
+    #[error("cannot start: {0}")]
+    Thread(std::io::Error),
+    /// The trust settings cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The dial was refused locally.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The handshake failed, or setup did.
+    #[error("cannot connect to {target}: {reason}")]
+    Failed {
+        /// Where to.
+        target: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("no answer from {target} within {} s: is it there, and is UDP let through?", .after.as_secs())]
+    TimedOut {
+        /// Where to.
+        target: String,
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+/// Sends messages to the driver and wakes it.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    sender: Sender<ToDriver>,
+    waker: LoopWaker,
+}
+
+impl Mailbox {
+    /// Delivers a message. A driver that is gone has told its handles already.
+    pub fn send(&self, message: ToDriver) {
+        if self.sender.send(message).is_ok() {
+            // A loop that cannot be woken looks at its mailbox at the next deadline.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+/// What a handle needs of a driver that is connected.
+pub(crate) struct Connected {
+    pub mailbox: Mailbox,
+    pub ended: watch::Receiver<Option<SessionEnd>>,
+    pub goaway: watch::Receiver<Option<String>>,
+    pub draft: Option<Draft>,
+}
+
+/// Starts a driver and waits for setup.
+pub(crate) async fn start(
+    target: Target,
+    options: ConnectOptions,
+) -> Result<Connected, ConnectError> {
+    let (sender, inbox) = channel();
+    let (ready, is_ready) = oneshot::channel();
+    let (ended, ended_watch) = watch::channel(None);
+    let (goaway, goaway_watch) = watch::channel(None);
+    let (waker, waker_ready) = oneshot::channel();
+    let spawned =
+        std::thread::Builder::new().name("sluice-client".into()).spawn(move || match Driver::dial(
+            &target, &options, inbox, ended, goaway,
+        ) {
+            Ok(mut driver) => {
+                if waker.send(driver.udp.waker()).is_ok() {
+                    driver.run(ready);
+                }
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        });
+    spawned.map_err(ConnectError::Thread)?;
+    let gone = || ConnectError::Failed {
+        target: String::new(),
+        reason: "the connection's thread ended".to_owned(),
+    };
+    let Ok(waker) = waker_ready.await else {
+        return Err(is_ready.await.ok().and_then(Result::err).unwrap_or_else(gone));
+    };
+    let draft = is_ready.await.map_err(|_| gone())??;
+    let mailbox = Mailbox { sender, waker };
+    Ok(Connected { mailbox, ended: ended_watch, goaway: goaway_watch, draft })
+}
+
+type Ready = oneshot::Sender<Result<Option<Draft>, ConnectError>>;
+
+struct Closing {
+    at: Instant,
+    code: SessionCode,
+    reason: String,
+    done: oneshot::Sender<()>,
+}
+
+struct ReaderSide {
+    answer: Option<oneshot::Sender<Result<SubscribeOk, RequestError>>>,
+    news: mpsc::UnboundedSender<TrackNews>,
+}
+
+struct WriterSide {
+    offer: Option<oneshot::Sender<Result<(), RequestError>>>,
+    state: watch::Sender<WriterState>,
+}
+
+struct Driver {
+    target: String,
+    options: ConnectOptions,
+    udp: UdpLoop,
+    net: Net,
+    key: ConnectionKey,
+    peer: Option<Peer>,
+    inbox: Receiver<ToDriver>,
+    early: Vec<ToDriver>,
+    setup: SessionConfig,
+    readers: HashMap<SubscriptionKey, ReaderSide>,
+    writers: HashMap<PublicationKey, WriterSide>,
+    namespaces: Vec<(TrackNamespace, oneshot::Sender<Result<(), RequestError>>)>,
+    ended: watch::Sender<Option<SessionEnd>>,
+    goaway: watch::Sender<Option<String>>,
+    deadline: Instant,
+    closing: Option<Closing>,
+    has_more: bool,
+}
+
+impl Driver {
+    fn dial(
+        target: &Target,
+        options: &ConnectOptions,
+        inbox: Receiver<ToDriver>,
+        ended: watch::Sender<Option<SessionEnd>>,
+        goaway: watch::Sender<Option<String>>,
+    ) -> Result<Driver, ConnectError> {
+        let remote = resolve(target)?;
+        let local: SocketAddr = match remote {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = Socket::bind(local, &SocketOptions::default())?;
+        let mut seed = [0; 32];
+        let mut shared = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| ConnectError::Thread(std::io::Error::other(error)))?;
+        getrandom::fill(&mut shared)
+            .map_err(|error| ConnectError::Thread(std::io::Error::other(error)))?;
+        let mut config = NetConfig::new(NetSecrets { shared, seed });
+        config.limits.idle_timeout = Duration::from_secs(30);
+        config.discover_mtu = socket.never_fragments();
+        let mut net = Net::new(config);
+        let tls = client_tls(&options.trust)?;
+        let protocols: Vec<String> =
+            options.drafts.iter().map(|draft| draft.token().to_owned()).collect();
+        let via = match target.carrier {
+            Carrier::Quic => Via::Quic { protocols },
+            Carrier::WebTransport => Via::WebTransport {
+                authority: target.authority(),
+                path: target.path.clone(),
+                protocols,
+            },
+        };
+        let now = Instant::now();
+        let dial = Dial { remote, server_name: &target.host, tls: &tls, via };
+        let key = net.connect(now, dial)?;
+        let raw = target.carrier == Carrier::Quic;
+        let setup = SessionConfig {
+            drafts: options.drafts.clone(),
+            implementation: options.implementation.clone(),
+            path: raw.then(|| target.path.clone()),
+            authority: raw.then(|| target.authority()),
+            ..SessionConfig::default()
+        };
+        Ok(Driver {
+            target: target.to_string(),
+            deadline: now + options.timeout,
+            options: options.clone(),
+            udp: UdpLoop::new(socket).map_err(ConnectError::Thread)?,
+            net,
+            key,
+            peer: None,
+            inbox,
+            early: Vec::new(),
+            setup,
+            readers: HashMap::new(),
+            writers: HashMap::new(),
+            namespaces: Vec::new(),
+            ended,
+            goaway,
+            closing: None,
+            has_more: false,
+        })
+    }
+
+    /// Runs until the session is over.
+    fn run(&mut self, ready: Ready) {
+        let mut ready = Some(ready);
+        loop {
+            let now = Instant::now();
+            self.take_messages(now);
+            if let Err(error) = self.udp.receive_into(&mut self.net, now) {
+                self.tell_end(SessionEnd::Lost(error.to_string()), &mut ready);
+                return;
+            }
+            self.net.handle_timeout(now);
+            let over = self.take_net_events(now);
+            self.turn(now, &mut ready);
+            self.udp.transmit_from(&mut self.net, now);
+            if let Some(end) = over {
+                self.tell_end(end, &mut ready);
+                return;
+            }
+            if ready.is_some() && now >= self.deadline {
+                let after = self.options.timeout;
+                let error = ConnectError::TimedOut { target: self.target.clone(), after };
+                if let Some(ready) = ready.take() {
+                    let _ = ready.send(Err(error));
+                }
+                return;
+            }
+            if self.close_if_due(now) {
+                return;
+            }
+            let until = self.next_deadline(ready.is_some(), now);
+            if let Err(error) = self.udp.wait(until) {
+                self.tell_end(SessionEnd::Lost(error.to_string()), &mut ready);
+                return;
+            }
+        }
+    }
+
+    fn next_deadline(&self, connecting: bool, now: Instant) -> Option<Instant> {
+        if self.has_more {
+            return Some(now);
+        }
+        let peer = self.peer.as_ref().and_then(Peer::poll_timeout);
+        let closing = self.closing.as_ref().map(|closing| closing.at);
+        let connect = connecting.then_some(self.deadline);
+        [self.net.poll_timeout(), peer, closing, connect].into_iter().flatten().min()
+    }
+
+    fn take_messages(&mut self, now: Instant) {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => self.take_message(message, now),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: ToDriver, now: Instant) {
+        let Some(peer) = &mut self.peer else {
+            self.early.push(message);
+            return;
+        };
+        match message {
+            ToDriver::Command(command) => peer.handle_command(command, now),
+            ToDriver::PublishNamespace(namespace, answer) => {
+                self.namespaces.push((namespace.clone(), answer));
+                peer.handle_command(PeerCommand::PublishNamespace(namespace), now);
+            }
+            ToDriver::OpenTrack { key, track, properties, offer, state } => {
+                let offered = offer.is_some();
+                self.writers.insert(key, WriterSide { offer, state });
+                let open = PeerCommand::OpenTrack { key, track, properties, offer: offered };
+                peer.handle_command(open, now);
+            }
+            ToDriver::Subscribe {
+                key,
+                track,
+                join,
+                priority,
+                rendezvous_timeout,
+                answer,
+                news,
+            } => {
+                self.readers.insert(key, ReaderSide { answer: Some(answer), news });
+                let command =
+                    PeerCommand::Subscribe { key, track, join, priority, rendezvous_timeout };
+                peer.handle_command(command, now);
+            }
+            ToDriver::Close(code, reason, done) => {
+                if self.closing.is_none() {
+                    // What was written last is on its way: give it a few round trips.
+                    let rtt = self.net.transport(self.key, now).map(|t| t.stats().rtt);
+                    let linger = rtt.unwrap_or_default() * 3 + Duration::from_millis(50);
+                    self.closing = Some(Closing { at: now + linger, code, reason, done });
+                }
+            }
+        }
+    }
+
+    /// What the connection says; the end of the session if it is over.
+    fn take_net_events(&mut self, now: Instant) -> Option<SessionEnd> {
+        let mut over = None;
+        while let Some(event) = self.net.poll_event() {
+            match event {
+                NetEvent::Connected { info, .. } => self.connected(&info, now),
+                NetEvent::Active { .. } => self.has_more = true,
+                NetEvent::Closed { reason, .. } => {
+                    over = Some(SessionEnd::Lost(describe(&reason)));
+                }
+            }
+        }
+        over
+    }
+
+    fn connected(&mut self, info: &PeerInfo, now: Instant) {
+        self.peer = Some(Peer::new(&self.setup, self.options.limits, info, now));
+        for message in std::mem::take(&mut self.early) {
+            self.take_message(message, now);
+        }
+    }
+
+    fn turn(&mut self, now: Instant, ready: &mut Option<Ready>) {
+        let Some(peer) = &mut self.peer else { return };
+        let Some(mut transport) = self.net.transport(self.key, now) else { return };
+        self.has_more =
+            peer.handle_transport(&mut transport, now) == ReadProgress::More && !peer.is_paused();
+        peer.handle_timeout(&mut transport, now);
+        peer.flush(&mut transport, now);
+        drop(transport);
+        while let Some(event) = self.peer.as_mut().and_then(Peer::poll_event) {
+            self.take_event(event, ready);
+        }
+    }
+
+    fn take_event(&mut self, event: PeerEvent, ready: &mut Option<Ready>) {
+        match event {
+            PeerEvent::Ready => {
+                let session = self.peer.as_ref().map(Peer::session);
+                let draft = session.and_then(|session| session.dialect()).map(|d| d.draft());
+                if let Some(ready) = ready.take() {
+                    let _ = ready.send(Ok(draft));
+                }
+            }
+            PeerEvent::NamespaceAnswered(namespace, result) => {
+                let found = self.namespaces.iter().position(|(waiting, _)| *waiting == namespace);
+                if let Some(index) = found {
+                    let _ = self.namespaces.swap_remove(index).1.send(result);
+                }
+            }
+            PeerEvent::OfferAnswered(key, result) => {
+                let side = self.writers.get_mut(&key);
+                if let Some(offer) = side.and_then(|side| side.offer.take()) {
+                    let _ = offer.send(result);
+                }
+            }
+            PeerEvent::Demand(key, demand) => {
+                self.writer(key, |state| state.demand = demand);
+            }
+            PeerEvent::Backlog(key, backlog) => self.writer(key, |state| state.backlog = backlog),
+            PeerEvent::Delivered(key) => {
+                self.writer(key, |state| state.delivered = true);
+                self.writers.remove(&key);
+            }
+            PeerEvent::Subscribed(key, result) => {
+                let refused = result.is_err();
+                let side = self.readers.get_mut(&key);
+                if let Some(answer) = side.and_then(|side| side.answer.take()) {
+                    let _ = answer.send(result);
+                }
+                if refused {
+                    self.readers.remove(&key);
+                }
+            }
+            PeerEvent::Object(key, object) => {
+                if let Some(side) = self.readers.get(&key) {
+                    let _ = side.news.send(TrackNews::Object(object));
+                }
+            }
+            PeerEvent::Ended(key, end) => {
+                if let Some(side) = self.readers.remove(&key) {
+                    let _ = side.news.send(TrackNews::Ended(end));
+                }
+            }
+            PeerEvent::Goaway(uri) => {
+                self.goaway.send_replace(Some(uri));
+            }
+            PeerEvent::Closed(end) => {
+                self.ended.send_replace(Some(end));
+            }
+        }
+    }
+
+    fn writer(&mut self, key: PublicationKey, change: impl FnOnce(&mut WriterState)) {
+        if let Some(side) = self.writers.get(&key) {
+            side.state.send_modify(change);
+        }
+    }
+
+    fn close_if_due(&mut self, now: Instant) -> bool {
+        let Some(closing) = self.closing.take_if(|closing| now >= closing.at) else { return false };
+        if let (Some(peer), Some(mut transport)) =
+            (&mut self.peer, self.net.transport(self.key, now))
+        {
+            peer.handle_command(PeerCommand::Close(closing.code, closing.reason), now);
+            peer.flush(&mut transport, now);
+        }
+        self.udp.transmit_from(&mut self.net, now);
+        let _ = closing.done.send(());
+        true
+    }
+
+    fn tell_end(&mut self, end: SessionEnd, ready: &mut Option<Ready>) {
+        // A violation or the peer's own words say more than the connection's end.
+        let said = self.ended.borrow().clone();
+        let end = said.unwrap_or(end);
+        if let Some(ready) = ready.take() {
+            let reason = format!("{end:?}");
+            let _ = ready.send(Err(ConnectError::Failed { target: self.target.clone(), reason }));
+        }
+        self.ended.send_replace(Some(end));
+        for side in self.writers.values() {
+            side.state.send_modify(|state| state.closed = true);
+        }
+        for (_, answer) in self.namespaces.drain(..) {
+            let gone = RequestError::new(RequestCode::GoingAway, "the session ended");
+            let _ = answer.send(Err(gone));
+        }
+        self.readers.clear();
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.done.send(());
+        }
+    }
+}
+
+fn resolve(target: &Target) -> Result<SocketAddr, ConnectError> {
+    let found = (target.host.as_str(), target.port).to_socket_addrs();
+    let failed = |reason| ConnectError::Resolve { host: target.host.clone(), reason };
+    found.map_err(failed)?.next().ok_or_else(|| {
+        failed(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
+    })
+}
+
+fn client_tls(trust: &Trust) -> Result<ClientTls, TlsError> {
+    let trust = match trust {
+        Trust::System => {
+            let mut roots = RootCertStore::empty();
+            for root in rustls_native_certs::load_native_certs().certs {
+                // A root that the library cannot read vouches for nobody.
+                let _ = roots.add(root);
+            }
+            sluice_net::tls::Trust::Roots(Arc::new(roots))
+        }
+        Trust::CertificateHashes(hashes) => {
+            sluice_net::tls::Trust::CertificateHashes(hashes.clone())
+        }
+        Trust::InsecureAcceptAnyCertificate => sluice_net::tls::Trust::InsecureAcceptAnyCertificate,
+    };
+    ClientTls::new(trust, Arc::new(DefaultTimeProvider))
+}
+
+fn describe(reason: &CloseReason) -> String {
+    match reason {
+        CloseReason::Peer { code, reason } => {
+            format!("closed by the relay with {code:#x} {reason}")
+        }
+        CloseReason::Local => "closed here".to_owned(),
+        CloseReason::TimedOut => "nothing was heard for too long".to_owned(),
+        CloseReason::Transport(text) => text.clone(),
+    }
+}

@@ -1,0 +1,540 @@
+//! One viewer's subscription of one track: what it asked for, and its streams.
+//!
+//! Each open stream walks one log of the store with a cursor. Nothing is queued for a viewer but
+//! the chunk that its connection took only a part of.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use sluice_proto::model::{
+    DatagramHead, DoneCode, GroupId, GroupOrder, Location, LocationFilter, ObjectHead, Priority,
+    RangeEnd, RequestId, ResetCode, SubgroupHead, SubgroupIdField, Subscribe, TrackAlias,
+};
+use sluice_proto::session::{SendDatagramError, Session};
+use sluice_proto::transport::{DatagramError, StreamId, Transport};
+use smallvec::SmallVec;
+
+use crate::limits::Limits;
+use crate::store::{
+    ArrivalCursor, DatagramCursor, FrameKey, LiveCursor, LiveEnd, LiveStep, TrackStore,
+};
+
+/// Bytes gathered for one write.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// How far a subscription is.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Phase {
+    /// SUBSCRIBE waits for a publisher to appear.
+    Held { until: Instant },
+    /// SUBSCRIBE waits for an upstream's answer.
+    Waiting,
+    /// Our PUBLISH waits for an answer.
+    Offered,
+    /// Objects flow.
+    Live,
+    /// The track is over; what is left is still delivered.
+    Ending { code: DoneCode, reason: String },
+}
+
+/// A stream that carries one log, or will.
+#[derive(Debug)]
+pub(crate) struct OutStream {
+    pub group: GroupId,
+    cursor: LiveCursor,
+    stream: Option<StreamId>,
+    head: Option<SubgroupHead>,
+    /// Handed to the connection, which did not take it yet.
+    pending: SmallVec<[Bytes; 4]>,
+}
+
+/// What came of serving a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Served {
+    /// Everything there was is handed over.
+    Idle,
+    /// The connection takes no more now.
+    Full,
+    /// No credit for a further stream.
+    NoCredit,
+    /// It is over and forgotten.
+    Over,
+}
+
+/// A viewer's subscription.
+#[derive(Debug)]
+pub(crate) struct Downstream {
+    pub phase: Phase,
+    /// What it asked, until it is answered.
+    pub asked: Option<Box<Subscribe>>,
+    pub forward: bool,
+    pub filter: LocationFilter,
+    pub start: Location,
+    pub end: Option<RangeEnd>,
+    pub priority: Priority,
+    pub order: GroupOrder,
+    pub object_timeout: Option<Duration>,
+    /// The largest location that it was told: where a joining fetch ends.
+    pub join: Option<Location>,
+    arrivals: ArrivalCursor,
+    datagrams: DatagramCursor,
+    pub streams: Vec<OutStream>,
+    /// Since when nothing could be delivered although there was something.
+    stuck_since: Option<Instant>,
+}
+
+impl Downstream {
+    pub fn new(phase: Phase, store: &TrackStore) -> Self {
+        Self {
+            phase,
+            asked: None,
+            forward: true,
+            filter: LocationFilter::All,
+            start: Location::ZERO,
+            end: None,
+            priority: Priority::default(),
+            order: GroupOrder::Ascending,
+            object_timeout: None,
+            join: None,
+            arrivals: store.arrivals_end(),
+            datagrams: store.datagrams_end(),
+            streams: Vec::new(),
+            stuck_since: None,
+        }
+    }
+
+    /// Whether it wants objects now, or will once it is answered.
+    pub fn wants_objects(&self) -> bool {
+        self.forward && !matches!(self.phase, Phase::Ending { .. })
+    }
+
+    /// Begins, or begins again after a pause, at what is published from now on.
+    pub fn go_live(&mut self, store: &TrackStore) {
+        self.phase = Phase::Live;
+        self.join = store.largest();
+        (self.start, self.end) = self.filter.resolve(self.join);
+        self.arrivals = store.arrivals_end();
+        self.datagrams = store.datagrams_end();
+        self.streams.clear();
+        if self.forward {
+            let cursors: Vec<LiveCursor> = store.live_cursors(self.start).collect();
+            for cursor in cursors {
+                self.add_stream(store, cursor);
+            }
+        }
+    }
+
+    fn add_stream(&mut self, store: &TrackStore, mut cursor: LiveCursor) {
+        let Some(group) = store.log_group(cursor.log()) else { return };
+        if let Some(end) = self.end {
+            if group > end.group {
+                return;
+            }
+            if group == end.group {
+                cursor.end_after(end.object);
+            }
+        }
+        let pending = SmallVec::new();
+        self.streams.push(OutStream { group, cursor, stream: None, head: None, pending });
+    }
+
+    /// A filter that changed while objects flow.
+    pub fn refilter(&mut self, filter: LocationFilter, largest: Option<Location>) {
+        self.filter = filter;
+        (self.start, self.end) = filter.resolve(largest);
+    }
+
+    /// Stops sending: what is open is reset.
+    pub fn pause(&mut self, session: &mut Session, transport: &mut dyn Transport, code: ResetCode) {
+        for out in self.streams.drain(..) {
+            if let Some(stream) = out.stream {
+                session.reset_data(transport, stream, code);
+            }
+        }
+    }
+
+    /// Looks for logs that began since the last time.
+    pub fn refresh(&mut self, store: &TrackStore) {
+        if !self.forward || !matches!(self.phase, Phase::Live | Phase::Ending { .. }) {
+            // What passes meanwhile is past when it goes on.
+            self.arrivals = store.arrivals_end();
+            self.datagrams = store.datagrams_end();
+            return;
+        }
+        while let Some(log) = store.next_log(&mut self.arrivals) {
+            if let Some(cursor) = store.cursor(log, self.start) {
+                self.add_stream(store, cursor);
+            }
+        }
+    }
+
+    /// The peer does not want a stream any more: it is not opened again.
+    pub fn stopped(&mut self, stream: StreamId) -> bool {
+        let before = self.streams.len();
+        self.streams.retain(|out| out.stream != Some(stream));
+        self.streams.len() != before
+    }
+
+    /// Whether everything there is has been handed over.
+    pub fn is_drained(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// Order of stream `index` among all of a session: lower goes first.
+    pub fn rank(&self, index: usize, store: &TrackStore) -> (u8, u8, u64, u64) {
+        let out = &self.streams[index];
+        let publisher = out
+            .head
+            .as_ref()
+            .and_then(|head| head.priority)
+            .or_else(|| store.log_head(&out.cursor).and_then(|head| head.priority))
+            .or(store.default_priority())
+            .unwrap_or_default();
+        let group = match self.order {
+            GroupOrder::Ascending => out.group.0,
+            GroupOrder::Descending => u64::MAX - out.group.0,
+        };
+        let subgroup = match out.head.as_ref().map(|head| head.subgroup) {
+            Some(SubgroupIdField::Id(id)) => id.0,
+            _ => store.log_head(&out.cursor).map_or(0, |head| head.subgroup.0),
+        };
+        (self.priority.0, publisher.0, group, subgroup)
+    }
+
+    /// Gives up what a delivery timeout forbids to send (MOQT-18 §8). Returns when to look again.
+    pub fn expire(
+        &mut self,
+        timeout: Duration,
+        store: &TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        now: Instant,
+    ) -> Option<Instant> {
+        let mut next = None;
+        self.streams.retain(|out| {
+            let Some(since) = store.waiting_since(&out.cursor) else { return true };
+            let due = since + timeout;
+            if due > now {
+                next = Some(next.map_or(due, |next: Instant| next.min(due)));
+                return true;
+            }
+            if let Some(stream) = out.stream {
+                session.reset_data(transport, stream, ResetCode::DeliveryTimeout);
+            }
+            false
+        });
+        next
+    }
+
+    /// Bytes that wait, the groups they are of, and since when the oldest waits.
+    fn lag(&self, store: &TrackStore) -> (u64, usize, Option<Instant>) {
+        let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
+        let mut bytes = 0;
+        let mut since: Option<Instant> = None;
+        for out in &self.streams {
+            let lag = store.lag_bytes(&out.cursor);
+            if lag == 0 {
+                continue;
+            }
+            bytes += lag;
+            if !groups.contains(&out.group) {
+                groups.push(out.group);
+            }
+            if let Some(waiting) = store.waiting_since(&out.cursor) {
+                since = Some(since.map_or(waiting, |since| since.min(waiting)));
+            }
+        }
+        (bytes, groups.len(), since)
+    }
+
+    /// Moves a viewer that is behind to the newest group; what it missed, if it was.
+    pub fn catch_up(
+        &mut self,
+        store: &TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<u64> {
+        let (bytes, groups, since) = self.lag(store);
+        let long = since.is_some_and(|since| now.duration_since(since) >= limits.behind_wait);
+        let behind = bytes > limits.behind_bytes_max || groups > limits.behind_groups_max && long;
+        if !behind {
+            return None;
+        }
+        let newest = self.streams.iter().map(|out| out.group).max()?;
+        let older = |out: &OutStream| out.group < newest;
+        if !self.streams.iter().any(older) {
+            return None;
+        }
+        self.streams.retain(|out| {
+            if let Some(stream) = out.stream.filter(|_| older(out)) {
+                session.reset_data(transport, stream, ResetCode::TooFarBehind);
+            }
+            !older(out)
+        });
+        Some(bytes)
+    }
+
+    /// Notes whether anything could be sent; true once nothing could for too long.
+    pub fn is_stuck(&mut self, full: bool, limits: &Limits, now: Instant) -> bool {
+        if !full {
+            self.stuck_since = None;
+            return false;
+        }
+        let since = *self.stuck_since.get_or_insert(now);
+        now.duration_since(since) >= limits.behind_max
+    }
+
+    /// When it will have been stuck for too long.
+    pub fn stuck_deadline(&self, limits: &Limits) -> Option<Instant> {
+        self.stuck_since.map(|since| since + limits.behind_max)
+    }
+
+    /// Notes that something was handed over.
+    pub fn made_progress(&mut self) {
+        self.stuck_since = None;
+    }
+
+    /// Sends the datagrams that arrived since the last time.
+    pub fn serve_datagrams(
+        &mut self,
+        id: RequestId,
+        store: &mut TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+    ) {
+        if !self.forward || !matches!(self.phase, Phase::Live | Phase::Ending { .. }) {
+            return;
+        }
+        loop {
+            let before = self.datagrams;
+            let Some(key) = store.next_datagram(&mut self.datagrams) else { return };
+            let Some(object) = store.object(key) else { continue };
+            let location = Location { group: object.group, object: object.id };
+            let in_range =
+                location >= self.start && self.end.is_none_or(|end| end.includes(location));
+            if !in_range {
+                continue;
+            }
+            let resolves = session.dialect().is_some_and(|dialect| !dialect.inherits_priority());
+            let default = store.default_priority().unwrap_or_default();
+            let head = DatagramHead {
+                alias: TrackAlias(0),
+                location,
+                priority: object.priority.or(resolves.then_some(default)),
+                properties: object.properties.clone(),
+                status: object.status,
+                end_of_group: object.end_of_group,
+            };
+            let (mut offset, total) = (0, object.payload_bytes);
+            let mut payload: SmallVec<[Bytes; 2]> = SmallVec::new();
+            while offset < total {
+                let Some(part) = store.payload(key, offset, usize::MAX) else { break };
+                offset += part.len() as u64;
+                payload.push(part);
+            }
+            // Too large for this peer, or not expressible, means dropped, as the draft says.
+            if let Err(SendDatagramError::Transport(DatagramError::Blocked)) =
+                session.send_datagram(transport, id, &head, &payload)
+            {
+                self.datagrams = before;
+                return;
+            }
+        }
+    }
+
+    /// Hands over what stream `index` has.
+    pub fn serve(
+        &mut self,
+        index: usize,
+        id: RequestId,
+        store: &mut TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+    ) -> Served {
+        let priority = self.priority;
+        let served = self.streams[index].serve(id, priority, store, session, transport, limits);
+        if matches!(served, (Served::Over, _)) {
+            self.streams.remove(index);
+        }
+        if served.1 {
+            self.made_progress();
+        }
+        served.0
+    }
+}
+
+impl OutStream {
+    /// The stream, once it is open.
+    pub fn stream(&self) -> Option<StreamId> {
+        self.stream
+    }
+
+    /// What came of it, and whether anything was handed over.
+    fn serve(
+        &mut self,
+        id: RequestId,
+        priority: Priority,
+        store: &mut TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+    ) -> (Served, bool) {
+        let mut progress = false;
+        loop {
+            if !self.pending.is_empty() {
+                let Some(stream) = self.stream else { return (Served::Over, progress) };
+                match transport.write(stream, &mut self.pending) {
+                    Ok(written) => {
+                        progress |= written.bytes > 0;
+                        if !written.complete {
+                            self.pending.retain(|chunk| !chunk.is_empty());
+                            return (Served::Full, progress);
+                        }
+                    }
+                    // Reset below us; its Stopped event is on the way.
+                    Err(_) => return (Served::Over, progress),
+                }
+                self.pending.clear();
+            }
+            if transport.send_room() == 0 {
+                return (Served::Full, progress);
+            }
+            match self.gather(id, priority, store, session, transport, limits) {
+                Some(served) if self.pending.is_empty() => return (served, progress),
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// Takes steps until a write is worth it; what stopped it, if something did.
+    fn gather(
+        &mut self,
+        id: RequestId,
+        priority: Priority,
+        store: &mut TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+    ) -> Option<Served> {
+        let room = transport.send_room().min(WRITE_BYTES);
+        let mut gathered = 0;
+        while gathered < room {
+            let before = self.cursor;
+            match self.cursor.next(store, limits.chunk_bytes_max) {
+                LiveStep::Object { key, previous, .. } => {
+                    if self.stream.is_none() {
+                        self.cursor = before;
+                        match self.open(id, priority, store, session, transport) {
+                            Some(Served::Idle) => continue,
+                            other => return other.or(Some(Served::Over)),
+                        }
+                    }
+                    let Some(frame) = self.frame(key, previous, store, session) else {
+                        self.abandon(session, transport, ResetCode::Internal);
+                        return Some(Served::Over);
+                    };
+                    gathered += frame.len();
+                    self.pending.push(frame);
+                }
+                LiveStep::Payload(bytes) => {
+                    gathered += bytes.len();
+                    self.pending.push(bytes);
+                }
+                LiveStep::Wait => return Some(Served::Idle),
+                LiveStep::End(_) if !self.pending.is_empty() => {
+                    // Written first; the end is found again.
+                    self.cursor = before;
+                    return None;
+                }
+                LiveStep::End(end) => {
+                    match (end, self.stream) {
+                        (LiveEnd::Fin, Some(stream)) => session.finish_data(transport, stream),
+                        (LiveEnd::Reset(code), _) => self.abandon(session, transport, code),
+                        (LiveEnd::RangeEnd, _) => {
+                            self.abandon(session, transport, ResetCode::Cancelled);
+                        }
+                        (LiveEnd::Gone, _) => {
+                            self.abandon(session, transport, ResetCode::TooFarBehind);
+                        }
+                        (LiveEnd::Fin, None) => {}
+                    }
+                    return Some(Served::Over);
+                }
+            }
+        }
+        None
+    }
+
+    fn abandon(&mut self, session: &mut Session, transport: &mut dyn Transport, code: ResetCode) {
+        self.pending.clear();
+        if let Some(stream) = self.stream {
+            session.reset_data(transport, stream, code);
+        }
+    }
+
+    /// Opens the stream: `Idle` if it is open, else what stands against it.
+    fn open(
+        &mut self,
+        id: RequestId,
+        subscriber: Priority,
+        store: &TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+    ) -> Option<Served> {
+        let log = store.log_head(&self.cursor)?;
+        let resolves = session.dialect().is_some_and(|dialect| !dialect.inherits_priority());
+        let default = store.default_priority().unwrap_or_default();
+        let head = SubgroupHead {
+            alias: TrackAlias(0),
+            group: log.group,
+            subgroup: SubgroupIdField::Id(log.subgroup),
+            priority: log.priority.or(resolves.then_some(default)),
+            properties: log.properties,
+            end_of_group: log.end_of_group,
+            first_object: log.first_object,
+        };
+        let publisher = head.priority.unwrap_or(default);
+        let order = i32::from(255 - subscriber.0) << 8 | i32::from(255 - publisher.0);
+        match session.open_subgroup(transport, id, &head, order) {
+            Ok(Some((stream, bytes))) => {
+                self.stream = Some(stream);
+                self.head = Some(head);
+                self.pending.push(bytes);
+                Some(Served::Idle)
+            }
+            Ok(None) => Some(Served::NoCredit),
+            // This draft cannot name the group: it is left out for this viewer.
+            Err(_) => Some(Served::Over),
+        }
+    }
+
+    /// The object's frame, shared by all viewers of the same layout.
+    fn frame(
+        &self,
+        key: crate::store::ObjectKey,
+        previous: Option<sluice_proto::model::ObjectId>,
+        store: &mut TrackStore,
+        session: &Session,
+    ) -> Option<Bytes> {
+        let dialect = session.dialect()?;
+        let head = self.head.as_ref()?;
+        let layout = dialect.object_layout().number();
+        let frame = FrameKey { layout, previous, properties: head.properties };
+        let bytes = store.frame(key, frame, |object, out| {
+            let object = ObjectHead {
+                object: object.id,
+                properties: object.properties.clone(),
+                status: object.status,
+                payload_bytes: object.payload_bytes,
+            };
+            let mut bytes = BytesMut::with_capacity(64);
+            if dialect.encode_object(head, previous, &object, &mut bytes).is_ok() {
+                out.extend_from_slice(&bytes);
+            }
+        })?;
+        (!bytes.is_empty()).then_some(bytes)
+    }
+}

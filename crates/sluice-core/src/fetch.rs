@@ -1,0 +1,184 @@
+//! A viewer's fetch or fill: a cursor over the store, and the stream it is written to.
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use sluice_proto::model::{
+    Fetch, FetchItem, FetchedObject, Location, ObjectStatus, Priority, RequestId, ResetCode,
+};
+use sluice_proto::session::Session;
+use sluice_proto::transport::{StreamId, Transport};
+use sluice_proto::wire::data::FetchEncoder;
+use smallvec::SmallVec;
+
+use crate::ids::RequestKey;
+use crate::limits::Limits;
+use crate::store::{FetchCursor, FetchSpan, FetchStep, TrackStore, UnknownSpan};
+
+/// Times that upstream is asked for what is unknown before a fetch is given up.
+const ASKS_MAX: u8 = 3;
+
+/// A FETCH that cannot be answered before a publisher is known.
+#[derive(Debug)]
+pub(crate) struct PendingFetch {
+    pub who: RequestKey,
+    pub fetch: Fetch,
+    pub until: Instant,
+}
+
+/// A fetch or fill being served.
+#[derive(Debug)]
+pub(crate) struct DownFetch {
+    pub priority: Priority,
+    /// The subscription that it fills.
+    pub subscription: Option<RequestId>,
+    cursor: FetchCursor,
+    encoder: Option<FetchEncoder>,
+    pub stream: Option<StreamId>,
+    pending: SmallVec<[Bytes; 4]>,
+    asks: u8,
+}
+
+/// What came of serving a fetch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fetched {
+    /// It waits for what is on its way.
+    Wait,
+    /// The connection takes no more now.
+    Full,
+    /// No credit for its stream.
+    NoCredit,
+    /// Upstream has to be asked for this.
+    Ask(UnknownSpan),
+    /// It is over.
+    Over,
+}
+
+impl DownFetch {
+    pub fn new(span: FetchSpan, priority: Priority, now: Instant) -> Self {
+        Self {
+            priority,
+            subscription: None,
+            cursor: FetchCursor::new(span, now),
+            encoder: None,
+            stream: None,
+            pending: SmallVec::new(),
+            asks: 0,
+        }
+    }
+
+    /// Abandons it.
+    pub fn abandon(
+        &mut self,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        code: ResetCode,
+    ) {
+        if let Some(stream) = self.stream.take() {
+            session.reset_data(transport, stream, code);
+        }
+    }
+
+    /// Hands over what there is. `id` is the request that the stream's head names.
+    pub fn serve(
+        &mut self,
+        id: RequestId,
+        store: &mut TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+        now: Instant,
+    ) -> Fetched {
+        if self.stream.is_none() {
+            let Some(dialect) = session.dialect() else { return Fetched::Over };
+            let order = i32::from(255 - self.priority.0) << 8;
+            match session.open_fetch(transport, id, order) {
+                Ok(Some((stream, head))) => {
+                    self.stream = Some(stream);
+                    self.encoder = Some(FetchEncoder::new(dialect, self.cursor.span().order));
+                    self.pending.push(head);
+                }
+                Ok(None) => return Fetched::NoCredit,
+                Err(_) => return Fetched::Over,
+            }
+        }
+        let Some(stream) = self.stream else { return Fetched::Over };
+        loop {
+            if !self.pending.is_empty() {
+                match transport.write(stream, &mut self.pending) {
+                    Ok(written) if !written.complete => {
+                        self.pending.retain(|chunk| !chunk.is_empty());
+                        return Fetched::Full;
+                    }
+                    Ok(_) => self.pending.clear(),
+                    Err(_) => return Fetched::Over,
+                }
+            }
+            if transport.send_room() == 0 {
+                return Fetched::Full;
+            }
+            match self.cursor.next(store, limits.chunk_bytes_max, now) {
+                FetchStep::Object { key, location, .. } => {
+                    if !self.encode(key, location, store) {
+                        self.abandon(session, transport, ResetCode::Internal);
+                        return Fetched::Over;
+                    }
+                }
+                FetchStep::Payload(bytes) => self.pending.push(bytes),
+                FetchStep::Wait => return Fetched::Wait,
+                FetchStep::Unknown(span) if self.asks < ASKS_MAX => {
+                    self.asks += 1;
+                    return Fetched::Ask(span);
+                }
+                // A gap would say that nothing exists there, which nobody knows.
+                FetchStep::Unknown(_) => {
+                    self.abandon(session, transport, ResetCode::UnknownObjectStatus);
+                    return Fetched::Over;
+                }
+                FetchStep::Broken => {
+                    self.abandon(session, transport, ResetCode::Internal);
+                    return Fetched::Over;
+                }
+                FetchStep::End => {
+                    session.finish_data(transport, stream);
+                    return Fetched::Over;
+                }
+            }
+        }
+    }
+
+    /// Nobody can be asked: the next unknown range ends it.
+    pub fn stop_asking(&mut self) {
+        self.asks = ASKS_MAX;
+    }
+
+    fn encode(
+        &mut self,
+        key: crate::store::ObjectKey,
+        location: Location,
+        store: &TrackStore,
+    ) -> bool {
+        let (Some(object), Some(encoder)) = (store.object(key), &mut self.encoder) else {
+            return false;
+        };
+        if object.status != ObjectStatus::Normal {
+            // Ends of groups and tracks are told by FETCH_OK and by what is missing.
+            return true;
+        }
+        let default = store.default_priority().unwrap_or_default();
+        let item = FetchItem::Object(FetchedObject {
+            location,
+            delivery: object.delivery,
+            priority: object.priority.unwrap_or(default),
+            properties: object.properties.clone(),
+            status: object.status,
+            payload_bytes: object.payload_bytes,
+        });
+        let mut frame = BytesMut::with_capacity(64);
+        if encoder.encode(&item, &mut frame).is_err() {
+            return false;
+        }
+        self.pending.push(frame.freeze());
+        true
+    }
+}

@@ -1,0 +1,42 @@
+//! Names of what a shard owns.
+
+use std::fmt;
+
+use sluice_proto::model::{FullTrackName, RequestId};
+
+/// A session of a shard. Never reused: a stale key finds nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionKey {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+/// A set of sessions that see each other's tracks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ScopeId(pub u32);
+
+/// A track of a shard.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrackId(pub(crate) u64);
+
+/// A track by name: full names are unique within a scope (MOQT-18 §2.4.3).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct TrackKey {
+    /// The scope.
+    pub scope: ScopeId,
+    /// The full name.
+    pub name: FullTrackName,
+}
+
+/// A request of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct RequestKey {
+    pub session: SessionKey,
+    pub request: RequestId,
+}

@@ -1,0 +1,68 @@
+//! Bounds of a shard, each with its act when it is reached.
+
+use std::time::Duration;
+
+use crate::store::StoreLimits;
+
+/// What a shard holds at most, and how patient it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Memory for stored objects. Reached: the oldest groups go, the newest group of a watched
+    /// track last.
+    pub store_bytes_max: usize,
+    /// A track that holds more than this loses its oldest groups before others do.
+    pub track_share_bytes: usize,
+    /// Tracks at once. Reached: requests for further ones are refused with EXCESSIVE_LOAD.
+    pub tracks_max: usize,
+    /// Namespaces that one session may publish. Reached: refused with EXCESSIVE_LOAD.
+    pub namespaces_max: usize,
+    /// Namespace interests that one session may have. Reached: refused with EXCESSIVE_LOAD.
+    pub interests_max: usize,
+    /// How long an upstream subscription is kept after its last viewer.
+    pub linger: Duration,
+    /// How long viewers of a track are kept after its last publisher was lost.
+    pub source_hold: Duration,
+    /// Longest wait for a publisher that a SUBSCRIBE may ask for.
+    pub rendezvous_max: Duration,
+    /// Wait for streams that a publisher still owes after PUBLISH_DONE.
+    pub done_wait: Duration,
+    /// Longest wait of a fetch for upstream, unless it asks for less.
+    pub fetch_wait: Duration,
+    /// A viewer is behind on a track with more than this undelivered: it goes on at the newest
+    /// group.
+    pub behind_bytes_max: u64,
+    /// A viewer is behind on a track with more than this many groups undelivered.
+    pub behind_groups_max: usize,
+    /// Being behind by groups counts once the oldest of them has waited this long: a burst of
+    /// short groups is not a slow viewer.
+    pub behind_wait: Duration,
+    /// A subscription that could deliver nothing for this long ends with TOO_FAR_BEHIND.
+    pub behind_max: Duration,
+    /// Most bytes of payload taken from a cursor at once.
+    pub chunk_bytes_max: usize,
+    /// Of one track's store.
+    pub store: StoreLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            store_bytes_max: 512 << 20,
+            track_share_bytes: 64 << 20,
+            tracks_max: 100_000,
+            namespaces_max: 1024,
+            interests_max: 256,
+            linger: Duration::from_secs(5),
+            source_hold: Duration::from_secs(5),
+            rendezvous_max: Duration::from_secs(30),
+            done_wait: Duration::from_secs(2),
+            fetch_wait: Duration::from_secs(10),
+            behind_bytes_max: 4 << 20,
+            behind_groups_max: 2,
+            behind_wait: Duration::from_millis(500),
+            behind_max: Duration::from_secs(120),
+            chunk_bytes_max: 16 << 10,
+            store: StoreLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Who publishes which namespaces, and who wants to hear of what appears under which prefix.
+//!
+//! Matching is by whole fields (MOQT-18 §9.5). Look-ups cost the number of fields of the name
+//! asked for, whatever else is published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_proto::model::{Interest, TrackNamespace};
+
+use crate::ids::{RequestKey, ScopeId};
+
+/// Namespaces published and prefixes wanted, of all scopes.
+#[derive(Debug, Default)]
+pub(crate) struct NamespaceTree {
+    published: BTreeMap<(ScopeId, TrackNamespace), BTreeSet<RequestKey>>,
+    wanted: BTreeMap<(ScopeId, TrackNamespace), BTreeMap<RequestKey, Interest>>,
+}
+
+impl NamespaceTree {
+    /// Someone publishes a namespace; whether it is new to the scope.
+    pub fn publish(&mut self, scope: ScopeId, namespace: &TrackNamespace, who: RequestKey) -> bool {
+        let publishers = self.published.entry((scope, namespace.clone())).or_default();
+        publishers.insert(who);
+        publishers.len() == 1
+    }
+
+    /// Someone ceases to; whether nobody else publishes it.
+    pub fn withdraw(
+        &mut self,
+        scope: ScopeId,
+        namespace: &TrackNamespace,
+        who: RequestKey,
+    ) -> bool {
+        let key = (scope, namespace.clone());
+        let Some(publishers) = self.published.get_mut(&key) else { return false };
+        publishers.remove(&who);
+        if publishers.is_empty() {
+            self.published.remove(&key);
+            return true;
+        }
+        false
+    }
+
+    /// Those who publish `namespace` or a prefix of it, nearest first.
+    pub fn publishers(&self, scope: ScopeId, namespace: &TrackNamespace) -> Vec<RequestKey> {
+        let mut found = Vec::new();
+        for prefix in prefixes(namespace) {
+            if let Some(publishers) = self.published.get(&(scope, prefix)) {
+                found.extend(publishers.iter().copied());
+            }
+        }
+        found
+    }
+
+    /// Namespaces published under a prefix, in order.
+    pub fn under(&self, scope: ScopeId, prefix: &TrackNamespace) -> Vec<TrackNamespace> {
+        self.published
+            .range((scope, prefix.clone())..)
+            .take_while(|((of, namespace), _)| *of == scope && prefix.is_prefix_of(namespace))
+            .map(|((_, namespace), _)| namespace.clone())
+            .collect()
+    }
+
+    /// Someone wants to hear of a prefix.
+    pub fn want(
+        &mut self,
+        scope: ScopeId,
+        prefix: &TrackNamespace,
+        who: RequestKey,
+        interest: Interest,
+    ) {
+        self.wanted.entry((scope, prefix.clone())).or_default().insert(who, interest);
+    }
+
+    /// Someone does not any more.
+    pub fn unwant(&mut self, scope: ScopeId, prefix: &TrackNamespace, who: RequestKey) {
+        let key = (scope, prefix.clone());
+        if let Some(wanting) = self.wanted.get_mut(&key) {
+            wanting.remove(&who);
+            if wanting.is_empty() {
+                self.wanted.remove(&key);
+            }
+        }
+    }
+
+    /// Those who want to hear of `namespace`, with the prefix that each asked for.
+    pub fn interested(
+        &self,
+        scope: ScopeId,
+        namespace: &TrackNamespace,
+    ) -> Vec<(RequestKey, Interest, TrackNamespace)> {
+        let mut found = Vec::new();
+        for prefix in prefixes(namespace) {
+            let Some(wanting) = self.wanted.get(&(scope, prefix.clone())) else { continue };
+            found.extend(wanting.iter().map(|(who, interest)| (*who, *interest, prefix.clone())));
+        }
+        found
+    }
+
+    /// Namespaces published and prefixes wanted.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.published.len(), self.wanted.len())
+    }
+}
+
+/// The namespace and all its prefixes, the longest first.
+fn prefixes(namespace: &TrackNamespace) -> impl Iterator<Item = TrackNamespace> + '_ {
+    (0..=namespace.len())
+        .rev()
+        .filter_map(|fields| TrackNamespace::new(namespace.fields()[..fields].iter().cloned()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_proto::model::RequestId;
+
+    use super::*;
+    use crate::ids::SessionKey;
+
+    const SCOPE: ScopeId = ScopeId(0);
+
+    fn who(request: u64) -> RequestKey {
+        let session = SessionKey { index: 0, generation: 0 };
+        RequestKey { session, request: RequestId(request) }
+    }
+
+    fn name(path: &str) -> TrackNamespace {
+        TrackNamespace::from_path(path).unwrap()
+    }
+
+    #[test]
+    fn publishers_of_a_namespace_are_those_of_its_prefixes_too() {
+        let mut tree = NamespaceTree::default();
+        tree.publish(SCOPE, &name("foo"), who(0));
+        tree.publish(SCOPE, &name("foobar"), who(2));
+        tree.publish(SCOPE, &name("foo/bar"), who(4));
+        assert_eq!(tree.publishers(SCOPE, &name("foo/bar/x")), [who(4), who(0)]);
+        assert_eq!(tree.publishers(SCOPE, &name("foobar")), [who(2)]);
+        assert!(tree.publishers(ScopeId(1), &name("foo")).is_empty());
+    }
+
+    #[test]
+    fn namespaces_under_a_prefix_are_found_by_whole_fields() {
+        let mut tree = NamespaceTree::default();
+        for path in ["a", "a/b", "a/c", "ab", "b"] {
+            tree.publish(SCOPE, &name(path), who(0));
+        }
+        assert_eq!(tree.under(SCOPE, &name("a")), [name("a"), name("a/b"), name("a/c")]);
+        assert_eq!(tree.under(SCOPE, &name("")).len(), 5);
+    }
+
+    #[test]
+    fn a_namespace_is_gone_when_its_last_publisher_is() {
+        let mut tree = NamespaceTree::default();
+        assert!(tree.publish(SCOPE, &name("a"), who(0)));
+        assert!(!tree.publish(SCOPE, &name("a"), who(2)));
+        assert!(!tree.withdraw(SCOPE, &name("a"), who(0)));
+        assert!(tree.withdraw(SCOPE, &name("a"), who(2)));
+        assert_eq!(tree.counts(), (0, 0));
+    }
+}

@@ -1,0 +1,83 @@
+//! What a shard has to say to people: for logs and counters, never for control.
+
+use sluice_proto::model::FullTrackName;
+use sluice_proto::session::SessionEnd;
+
+use crate::ids::SessionKey;
+
+/// Something worth a line.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Notice {
+    /// Setup with a peer is done.
+    SessionReady {
+        /// The session.
+        session: SessionKey,
+        /// What the peer calls itself.
+        implementation: Option<String>,
+    },
+    /// A session is over.
+    SessionClosed {
+        /// The session.
+        session: SessionKey,
+        /// Why.
+        end: SessionEnd,
+    },
+    /// A track has its first publisher.
+    TrackStarted {
+        /// The track.
+        track: FullTrackName,
+    },
+    /// A track is over.
+    TrackEnded {
+        /// The track.
+        track: FullTrackName,
+        /// Why.
+        reason: String,
+    },
+    /// What was published under a track's name contradicts itself.
+    MalformedTrack {
+        /// The track.
+        track: FullTrackName,
+        /// The rule.
+        reason: String,
+    },
+    /// A viewer was moved on to a track's newest group.
+    ViewerBehind {
+        /// The viewer.
+        session: SessionKey,
+        /// The track.
+        track: FullTrackName,
+        /// What it missed.
+        undelivered_bytes: u64,
+    },
+    /// Stored groups were given up for lack of memory.
+    MemoryReclaimed {
+        /// Groups.
+        groups: usize,
+        /// What they cost.
+        freed_bytes: usize,
+    },
+}
+
+/// How much a shard holds. All zero when everyone left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// Sessions.
+    pub sessions: usize,
+    /// Tracks.
+    pub tracks: usize,
+    /// Subscriptions that the shard makes or accepted from publishers.
+    pub upstreams: usize,
+    /// Subscriptions of viewers.
+    pub downstreams: usize,
+    /// Fetches and fills of viewers.
+    pub fetches: usize,
+    /// Namespaces published.
+    pub namespaces: usize,
+    /// Prefixes that someone wants to hear of.
+    pub interests: usize,
+    /// Memory of stored objects.
+    pub store_bytes: usize,
+    /// Deadlines set.
+    pub timers: usize,
+}

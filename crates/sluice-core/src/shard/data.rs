@@ -1,0 +1,165 @@
+//! Objects as they come in.
+
+use std::time::Instant;
+
+use sluice_proto::model::ResetCode;
+use sluice_proto::session::SessionEvent;
+use sluice_proto::transport::StreamId;
+
+use super::{InStream, Role, Shard};
+use crate::ids::{SessionKey, TrackId};
+use crate::store::{Change, MalformedTrack, SubgroupStart};
+
+impl Shard {
+    pub(super) fn handle_data(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
+        match event {
+            SessionEvent::SubgroupOpened { stream, id, head } => {
+                let Some(track_id) = self.upstream_track(key, id) else { return };
+                self.note_stream(track_id, key, id);
+                let Some(track) = self.tracks.get_mut(&track_id) else { return };
+                let Some(source) = track.upstream_of(key, id).and_then(|up| up.source) else {
+                    return;
+                };
+                let start = SubgroupStart {
+                    group: head.group,
+                    subgroup: head.subgroup,
+                    priority: head.priority,
+                    properties: head.properties,
+                    end_of_group: head.end_of_group,
+                    first_object: head.first_object,
+                };
+                match track.store.begin_subgroup(source, start) {
+                    Ok(feed) => {
+                        let inbound = InStream { track: track_id, request: id, feed };
+                        if let Some(entry) = self.entry_mut(key) {
+                            entry.streams_in.insert(stream, inbound);
+                        }
+                    }
+                    Err(malformed) => self.malformed(track_id, key, &malformed.to_string()),
+                }
+            }
+            SessionEvent::FetchOpened { stream, id } => self.fetch_stream_opened(key, stream, id),
+            SessionEvent::Object { stream, head } => {
+                self.with_feed(key, stream, |store, feed| store.handle_object(feed, &head, now));
+            }
+            SessionEvent::FetchItem { stream, item } => {
+                self.with_feed(key, stream, |s, feed| s.handle_fetch_item(feed, &item, now));
+            }
+            SessionEvent::Payload { stream, data } => {
+                self.with_feed(key, stream, |store, feed| store.handle_payload(feed, &data));
+            }
+            SessionEvent::DataFinished { stream } => self.stream_finished(key, stream, now),
+            SessionEvent::DataReset { stream, code } => self.stream_reset(key, stream, code, now),
+            SessionEvent::Datagram { id, head, payload } => {
+                let Some(track_id) = self.upstream_track(key, id) else { return };
+                let Some(track) = self.tracks.get_mut(&track_id) else { return };
+                let Some(source) = track.upstream_of(key, id).and_then(|up| up.source) else {
+                    return;
+                };
+                let result = track.store.handle_datagram(source, &head, &payload, now);
+                self.changed(track_id, key, result);
+            }
+            SessionEvent::Malformed { id, violation } => {
+                if let Some(track_id) = self.upstream_track(key, id) {
+                    self.malformed(track_id, key, &violation.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn upstream_track(
+        &self,
+        key: SessionKey,
+        id: sluice_proto::model::RequestId,
+    ) -> Option<TrackId> {
+        match self.entry(key)?.requests.get(&id)? {
+            Role::Upstream(track) => Some(*track),
+            _ => None,
+        }
+    }
+
+    /// Gives a stream's data to its track's store.
+    fn with_feed(
+        &mut self,
+        key: SessionKey,
+        stream: StreamId,
+        work: impl FnOnce(
+            &mut crate::store::TrackStore,
+            crate::store::FeedKey,
+        ) -> Result<Change, MalformedTrack>,
+    ) {
+        let Some(inbound) = self.entry(key).and_then(|e| e.streams_in.get(&stream)).copied() else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(&inbound.track) else { return };
+        let result = work(&mut track.store, inbound.feed);
+        self.changed(inbound.track, key, result);
+    }
+
+    pub(super) fn changed(
+        &mut self,
+        track: TrackId,
+        by: SessionKey,
+        result: Result<Change, MalformedTrack>,
+    ) {
+        match result {
+            Ok(Change::None) => {}
+            Ok(Change::Stored | Change::Live) => {
+                self.fresh.insert(track);
+                self.touched.insert(track);
+            }
+            Err(malformed) => self.malformed(track, by, &malformed.to_string()),
+        }
+    }
+
+    fn stream_finished(&mut self, key: SessionKey, stream: StreamId, now: Instant) {
+        let taken = self.entry_mut(key).and_then(|entry| entry.streams_in.remove(&stream));
+        let Some(inbound) = taken else { return };
+        if self.finish_up_fetch(key, inbound, now) {
+            return;
+        }
+        let Some(track) = self.tracks.get_mut(&inbound.track) else { return };
+        let result = track.store.finish(inbound.feed);
+        self.changed(inbound.track, key, result);
+        self.fresh.insert(inbound.track);
+        self.note_stream_end(inbound.track, key, inbound.request, now);
+    }
+
+    fn stream_reset(&mut self, key: SessionKey, stream: StreamId, code: ResetCode, now: Instant) {
+        let taken = self.entry_mut(key).and_then(|entry| entry.streams_in.remove(&stream));
+        let Some(inbound) = taken else { return };
+        if let Some(track) = self.tracks.get_mut(&inbound.track) {
+            track.store.reset(inbound.feed, code);
+        }
+        self.fresh.insert(inbound.track);
+        let is_fetch = self
+            .tracks
+            .get(&inbound.track)
+            .is_some_and(|track| track.up_fetches.values().any(|f| f.feed == inbound.feed));
+        if is_fetch {
+            self.up_fetch_failed(key, inbound.request, inbound.track);
+        } else {
+            self.note_stream_end(inbound.track, key, inbound.request, now);
+        }
+    }
+
+    pub(super) fn handle_out_stopped(&mut self, key: SessionKey, stream: StreamId) {
+        for track in self.tracks.values_mut() {
+            for (who, down) in &mut track.downstreams {
+                if who.session == key && down.stopped(stream) {
+                    return;
+                }
+            }
+            let stopped = track
+                .fetches
+                .iter()
+                .find(|(who, fetch)| who.session == key && fetch.stream == Some(stream))
+                .map(|(who, _)| *who);
+            if let Some(who) = stopped {
+                track.fetches.remove(&who);
+                return;
+            }
+        }
+    }
+}

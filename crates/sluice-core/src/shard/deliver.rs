@@ -1,0 +1,280 @@
+//! Objects going out: each session that has something, once a turn.
+
+use std::time::Instant;
+
+use sluice_proto::model::{DoneCode, RequestId, ResetCode};
+use sluice_proto::transport::Transport;
+
+use super::{Drain, Role, Shard, Transports};
+use crate::downstream::{Phase, Served};
+use crate::fetch::Fetched;
+use crate::ids::{RequestKey, SessionKey, TrackId};
+use crate::notice::Notice;
+use crate::store::UnknownSpan;
+
+/// What serving a session leaves to do when its connection is given back.
+#[derive(Default)]
+struct After {
+    asks: Vec<(TrackId, RequestKey, UnknownSpan)>,
+    over: Vec<(TrackId, RequestKey)>,
+    ended: Vec<(TrackId, RequestId, DoneCode, String)>,
+    behind: Vec<(TrackId, u64)>,
+    wake: Option<Instant>,
+}
+
+/// One thing that can be sent: smaller ranks go first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    rank: (u8, u8, u64, u64),
+    track: TrackId,
+    request: RequestId,
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Fetch,
+    Subgroup(usize),
+}
+
+impl Shard {
+    /// Writes to every session that has something to send, as far as its connection takes it.
+    pub fn flush(&mut self, transports: &mut dyn Transports, now: Instant) {
+        // Serving may ask upstream, whose request then has to be written too.
+        for _ in 0..3 {
+            self.mark_viewers();
+            self.settle_tracks();
+            if self.dirty.is_empty() {
+                break;
+            }
+            for key in std::mem::take(&mut self.dirty) {
+                let mut after = After::default();
+                let mut closed = false;
+                let mut served = false;
+                transports.with(key, &mut |transport| {
+                    served = true;
+                    self.flush_session(key, transport, &mut after, now);
+                    closed = self.entry(key).is_none_or(|entry| entry.session.is_closed());
+                });
+                let over = self.entry(key).is_some_and(|entry| entry.session.is_closed());
+                if closed || !served && over {
+                    self.remove_session(key, now);
+                } else {
+                    self.set_session_timer(key);
+                    self.set_delivery_timer(key, after.wake);
+                }
+                self.finish_serving(key, after, now);
+            }
+            for track in std::mem::take(&mut self.idle) {
+                self.track_unwanted(track, now);
+            }
+        }
+        self.settle_tracks();
+        if matches!(self.drain, Drain::Until(_)) {
+            self.advance_drain(now);
+        }
+    }
+
+    /// Sessions that take a track with new objects have something to send.
+    fn mark_viewers(&mut self) {
+        for id in std::mem::take(&mut self.fresh) {
+            let Some(track) = self.tracks.get(&id) else { continue };
+            self.dirty.extend(track.downstreams.keys().map(|who| who.session));
+            self.dirty.extend(track.fetches.keys().map(|who| who.session));
+            self.touched.insert(id);
+        }
+    }
+
+    fn remove_session(&mut self, key: SessionKey, now: Instant) {
+        // Closed by a command: its requests are still entered.
+        let open = self.entry(key).is_some_and(|entry| !entry.requests.is_empty());
+        if open {
+            self.drain_events(key, now);
+            self.dirty.remove(&key);
+        }
+        if self.entry(key).is_some() {
+            self.sessions.remove(key.index as usize);
+        }
+        self.timers.set(super::TimerKey::Session(key), None);
+        self.timers.set(super::TimerKey::Delivery(key), None);
+    }
+
+    fn flush_session(
+        &mut self,
+        key: SessionKey,
+        transport: &mut dyn Transport,
+        after: &mut After,
+        now: Instant,
+    ) {
+        let orphans: Vec<_> = self.orphans.extract_if(.., |(of, _)| *of == key).collect();
+        let Self { sessions, tracks, limits, .. } = self;
+        let Some(entry) = sessions.get_mut(key.index as usize) else { return };
+        if entry.generation != key.generation {
+            return;
+        }
+        for (_, stream) in orphans {
+            entry.session.reset_data(transport, stream, ResetCode::Cancelled);
+        }
+        entry.session.flush(transport, now);
+        if entry.session.is_closed() {
+            return;
+        }
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (id, role) in &entry.requests {
+            let (Role::Downstream(track_id) | Role::Fetch(track_id)) = role else { continue };
+            let Some(track) = tracks.get_mut(track_id) else { continue };
+            let who = RequestKey { session: key, request: *id };
+            for (of, fetch) in track.fetches.range(who..) {
+                // Fills of a subscription stand under the ids of the updates that asked for them.
+                if of.session != key {
+                    break;
+                }
+                if of.request == *id || fetch.subscription == Some(*id) {
+                    candidates.push(Candidate {
+                        rank: (fetch.priority.0, 0, 0, 0),
+                        track: *track_id,
+                        request: of.request,
+                        what: What::Fetch,
+                    });
+                }
+            }
+            let Some(down) = track.downstreams.get_mut(&who) else { continue };
+            if !down.forward {
+                down.pause(&mut entry.session, transport, ResetCode::Cancelled);
+            }
+            down.refresh(&track.store);
+            down.serve_datagrams(*id, &mut track.store, &mut entry.session, transport);
+            let timeout = match (down.object_timeout, track.object_timeout) {
+                (Some(viewer), Some(publisher)) => Some(viewer.min(publisher)),
+                (viewer, publisher) => viewer.or(publisher),
+            };
+            if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
+                let wake = down.expire(timeout, &track.store, &mut entry.session, transport, now);
+                after.wake = after.wake.into_iter().chain(wake).min();
+            }
+            if let Some(missed) =
+                down.catch_up(&track.store, &mut entry.session, transport, limits, now)
+            {
+                after.behind.push((*track_id, missed));
+            }
+            for index in 0..down.streams.len() {
+                candidates.push(Candidate {
+                    rank: down.rank(index, &track.store),
+                    track: *track_id,
+                    request: *id,
+                    what: What::Subgroup(index),
+                });
+            }
+        }
+        candidates.sort_unstable();
+        let mut full = false;
+        let mut removed: Vec<(TrackId, RequestId, usize)> = Vec::new();
+        for candidate in candidates {
+            if full {
+                break;
+            }
+            let Some(track) = tracks.get_mut(&candidate.track) else { continue };
+            let who = RequestKey { session: key, request: candidate.request };
+            match candidate.what {
+                What::Fetch => {
+                    let Some(fetch) = track.fetches.get_mut(&who) else { continue };
+                    let store = &mut track.store;
+                    let session = &mut entry.session;
+                    match fetch.serve(candidate.request, store, session, transport, limits, now) {
+                        Fetched::Full => full = true,
+                        Fetched::Ask(span) => after.asks.push((candidate.track, who, span)),
+                        Fetched::Over => {
+                            track.fetches.remove(&who);
+                            after.over.push((candidate.track, who));
+                        }
+                        Fetched::Wait | Fetched::NoCredit => {}
+                    }
+                }
+                What::Subgroup(index) => {
+                    let Some(down) = track.downstreams.get_mut(&who) else { continue };
+                    // Streams that ended before shifted this one.
+                    let shift = removed
+                        .iter()
+                        .filter(|(t, r, i)| {
+                            *t == candidate.track && *r == candidate.request && *i < index
+                        })
+                        .count();
+                    let at = index - shift;
+                    let store = &mut track.store;
+                    let session = &mut entry.session;
+                    match down.serve(at, candidate.request, store, session, transport, limits) {
+                        Served::Full => full = true,
+                        Served::Over => {
+                            removed.push((candidate.track, candidate.request, index));
+                        }
+                        Served::Idle | Served::NoCredit => {}
+                    }
+                }
+            }
+        }
+        for (id, role) in &entry.requests {
+            let Role::Downstream(track_id) = role else { continue };
+            let Some(track) = tracks.get_mut(track_id) else { continue };
+            let who = RequestKey { session: key, request: *id };
+            let Some(down) = track.downstreams.get_mut(&who) else { continue };
+            let stuck = full && !down.streams.is_empty();
+            if down.is_stuck(stuck, limits, now) {
+                down.pause(&mut entry.session, transport, ResetCode::TooFarBehind);
+                let reason = "nothing could be delivered for too long".to_owned();
+                down.phase = Phase::Ending { code: DoneCode::TooFarBehind, reason };
+            }
+            if stuck {
+                let soon = now + limits.behind_wait;
+                let wake = down.stuck_deadline(limits).map(|at| at.min(soon));
+                after.wake = after.wake.into_iter().chain(wake).min();
+            }
+            if let Phase::Ending { code, reason } = &down.phase
+                && (down.is_drained() || !down.forward)
+                && !track.fetches.values().any(|fetch| fetch.subscription == Some(*id))
+            {
+                after.ended.push((*track_id, *id, *code, reason.clone()));
+            }
+        }
+        entry.session.flush(transport, now);
+    }
+
+    fn finish_serving(&mut self, key: SessionKey, after: After, now: Instant) {
+        for (track, id, code, reason) in after.ended {
+            if let Some(entry) = self.entry_mut(key) {
+                entry.session.publish_done(id, code, &reason);
+                entry.requests.remove(&id);
+                self.dirty.insert(key);
+            }
+            if let Some(track) = self.tracks.get_mut(&track) {
+                track.downstreams.remove(&Self::request_key(key, id));
+            }
+            self.update_forward(track);
+            self.track_unwanted(track, now);
+        }
+        for (track, undelivered_bytes) in after.behind {
+            if let Some(name) = self.tracks.get(&track).map(|track| track.key.name.clone()) {
+                self.notice(Notice::ViewerBehind { session: key, track: name, undelivered_bytes });
+            }
+        }
+        for (track, who) in after.over {
+            if matches!(
+                self.entry(key).and_then(|entry| entry.requests.get(&who.request)),
+                Some(Role::Fetch(_))
+            ) {
+                self.forget(key, who.request);
+            }
+            self.dirty.insert(key);
+            self.track_unwanted(track, now);
+        }
+        for (track_id, who, span) in after.asks {
+            let asked = self.ask_upstream(track_id, span, now);
+            if !asked
+                && let Some(fetch) =
+                    self.tracks.get_mut(&track_id).and_then(|track| track.fetches.get_mut(&who))
+            {
+                fetch.stop_asking();
+                self.dirty.insert(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Fetches and fills of viewers, and fetches of ours that fill the store for them.
+
+use std::time::Instant;
+
+use sluice_proto::model::{
+    Fetch, FetchOk, FetchRange, Fill, GroupOrder, JoiningStart, Location, LocationFilter, RangeEnd,
+    Request, RequestCode, RequestError, RequestId, ResetCode, TrackProperties,
+};
+use sluice_proto::transport::StreamId;
+
+use super::{InStream, Role, Shard};
+use crate::fetch::{DownFetch, PendingFetch};
+use crate::ids::{RequestKey, SessionKey, TrackId, TrackKey};
+use crate::store::{Absence, FetchSpan, UnknownSpan};
+use crate::track::UpFetch;
+
+impl Shard {
+    pub(super) fn handle_fetch(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        fetch: Fetch,
+        now: Instant,
+    ) {
+        if !fetch.range_filters.is_empty() {
+            let error = RequestError::new(RequestCode::InvalidFilter, "no range filters here");
+            return self.refuse(key, id, error);
+        }
+        let track_id = match &fetch.range {
+            FetchRange::Standalone(name, _) => {
+                let Some(entry) = self.entry(key) else { return };
+                self.track_of(TrackKey { scope: entry.scope, name: name.clone() })
+            }
+            FetchRange::Joining(subscription, _) => {
+                match self.entry(key).and_then(|entry| entry.requests.get(subscription)) {
+                    Some(Role::Downstream(track)) => Some(*track),
+                    _ => {
+                        let code = RequestCode::InvalidJoiningRequestId;
+                        let reason = format!("request {subscription} is no subscription");
+                        return self.refuse(key, id, RequestError::new(code, reason));
+                    }
+                }
+            }
+        };
+        let Some(track_id) = track_id else {
+            let error = RequestError::new(RequestCode::ExcessiveLoad, "too many tracks");
+            return self.refuse(key, id, error);
+        };
+        if let Some(entry) = self.entry_mut(key) {
+            entry.requests.insert(id, Role::Fetch(track_id));
+        }
+        let who = Self::request_key(key, id);
+        let wait = fetch.fill_timeout.unwrap_or(self.limits.fetch_wait);
+        let until = now + wait.min(self.limits.fetch_wait);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        track.linger_until = None;
+        if track.is_established() {
+            return self.answer_fetch(who, track_id, &fetch, now);
+        }
+        track.pending_fetches.push(PendingFetch { who, fetch, until });
+        self.touched.insert(track_id);
+        let asked = self.subscribe_upstream(track_id);
+        if !asked && !self.tracks.get(&track_id).is_some_and(|track| track.is_pending()) {
+            let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
+            self.fail_pending(track_id, &error, now);
+        }
+    }
+
+    /// A publisher is known now: fetches and status requests that waited go on.
+    pub(super) fn answer_pending(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let fetches = std::mem::take(&mut track.pending_fetches);
+        let status = std::mem::take(&mut track.pending_status);
+        for pending in fetches {
+            self.answer_fetch(pending.who, track_id, &pending.fetch, now);
+        }
+        for who in status {
+            self.answer_status(who, Some(track_id));
+        }
+        self.track_unwanted(track_id, now);
+    }
+
+    pub(super) fn fail_pending(&mut self, track_id: TrackId, error: &RequestError, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let fetches = std::mem::take(&mut track.pending_fetches);
+        let status = std::mem::take(&mut track.pending_status);
+        let waiting = fetches.into_iter().map(|pending| pending.who).chain(status);
+        for who in waiting.collect::<Vec<_>>() {
+            self.refuse(who.session, who.request, error.clone());
+        }
+        self.track_unwanted(track_id, now);
+    }
+
+    fn answer_fetch(&mut self, who: RequestKey, track_id: TrackId, fetch: &Fetch, now: Instant) {
+        let (start, end) = match self.fetch_bounds(who, track_id, fetch) {
+            Ok(bounds) => bounds,
+            Err(error) => {
+                self.refuse(who.session, who.request, error);
+                return self.track_unwanted(track_id, now);
+            }
+        };
+        let order = fetch.order.unwrap_or(GroupOrder::Ascending);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let wants_properties = fetch.include_properties.unwrap_or(true);
+        let properties =
+            if wants_properties { track.properties.clone() } else { TrackProperties::default() };
+        let end_of_track =
+            track.store.end_of_track().is_some_and(|track_end| end.includes(before(track_end)));
+        let ok = FetchOk { end_of_track, end, order: Some(order), properties };
+        let span = FetchSpan { start, end, order };
+        let down = DownFetch::new(span, fetch.priority.unwrap_or_default(), now);
+        track.fetches.insert(who, down);
+        if let Some(entry) = self.entry_mut(who.session) {
+            entry.session.fetch_ok(who.request, ok);
+        }
+        self.dirty.insert(who.session);
+    }
+
+    /// First and last location of a fetch, cut at the largest object.
+    fn fetch_bounds(
+        &self,
+        who: RequestKey,
+        track_id: TrackId,
+        fetch: &Fetch,
+    ) -> Result<(Location, RangeEnd), RequestError> {
+        let invalid = |reason: String| RequestError::new(RequestCode::InvalidRange, reason);
+        let nothing = || invalid("nothing has been published yet".to_owned());
+        let (start, end, largest) = match &fetch.range {
+            FetchRange::Standalone(_, filter) => {
+                let largest = self.largest_of(track_id).ok_or_else(nothing)?;
+                let (start, end) = filter.resolve(Some(largest));
+                (start, end, largest)
+            }
+            FetchRange::Joining(subscription, joining) => {
+                let of = Self::request_key(who.session, *subscription);
+                let track = self.tracks.get(&track_id).ok_or_else(nothing)?;
+                let down = track.downstreams.get(&of).ok_or_else(nothing)?;
+                let join = down.join.ok_or_else(nothing)?;
+                if !down.forward {
+                    return Err(invalid("the subscription is paused".to_owned()));
+                }
+                let group = match joining {
+                    JoiningStart::Relative(back) => join.group.0.saturating_sub(*back),
+                    JoiningStart::Absolute(group) => group.0,
+                };
+                (Location::new(group, 0), None, join)
+            }
+        };
+        if start > largest {
+            return Err(invalid(format!("it starts at {start}, the largest object is {largest}")));
+        }
+        let whole = RangeEnd { group: largest.group, object: Some(largest.object) };
+        let end = end.filter(|end| !end.includes(largest)).unwrap_or(whole);
+        if end.group < start.group
+            || end.group == start.group && end.object.is_some_and(|last| last < start.object)
+        {
+            return Err(invalid(format!("it ends before it starts at {start}")));
+        }
+        Ok((start, end))
+    }
+
+    /// A fill: what lies between its start and what the subscriber was told is largest.
+    pub(super) fn begin_fill(
+        &mut self,
+        who: RequestKey,
+        carrier: RequestId,
+        track_id: TrackId,
+        fill: &Fill,
+        now: Instant,
+    ) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let Some(down) = track.downstreams.get(&who) else { return };
+        let largest = if carrier == who.request { down.join } else { track.store.largest() };
+        let Some(largest) = largest else { return };
+        let filter = fill.filter.unwrap_or(match down.filter {
+            LocationFilter::NextObject => LocationFilter::All,
+            filter => filter,
+        });
+        let (start, end) = filter.resolve(Some(largest));
+        if start > largest {
+            return;
+        }
+        let whole = RangeEnd { group: largest.group, object: Some(largest.object) };
+        let end = end.filter(|end| !end.includes(largest)).unwrap_or(whole);
+        let order = fill.order.unwrap_or(down.order);
+        let priority = fill.priority.unwrap_or(down.priority);
+        let mut fetch = DownFetch::new(FetchSpan { start, end, order }, priority, now);
+        fetch.subscription = Some(who.request);
+        track.fetches.insert(Self::request_key(who.session, carrier), fetch);
+        self.dirty.insert(who.session);
+    }
+
+    /// A viewer gave a fetch up.
+    pub(super) fn fetch_gone(&mut self, key: SessionKey, id: RequestId, track_id: TrackId) {
+        self.forget(key, id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let who = Self::request_key(key, id);
+        track.pending_fetches.retain(|pending| pending.who != who);
+        if let Some(fetch) = track.fetches.remove(&who) {
+            self.orphans.extend(fetch.stream.map(|stream| (key, stream)));
+        }
+        self.idle.insert(track_id);
+    }
+
+    /// Asks a publisher for what is not known; false if there is none to ask.
+    pub(super) fn ask_upstream(
+        &mut self,
+        track_id: TrackId,
+        unknown: UnknownSpan,
+        now: Instant,
+    ) -> bool {
+        let Some(who) = self.fetch_source(track_id) else { return false };
+        let wait = self.limits.fetch_wait;
+        let Some(track) = self.tracks.get(&track_id) else { return false };
+        let name = track.key.name.clone();
+        let source = track.upstreams.get(&who).and_then(|upstream| upstream.source);
+        let Some((entry, source)) = self.entry_mut(who.session).zip(source) else { return false };
+        let filter = LocationFilter::Range(unknown.start, unknown.end);
+        let fetch = Fetch {
+            range: FetchRange::Standalone(name, filter),
+            priority: None,
+            order: Some(GroupOrder::Ascending),
+            fill_timeout: None,
+            range_filters: Vec::new(),
+            include_properties: None,
+            tokens: Vec::new(),
+        };
+        let Ok(id) = entry.session.request(Request::Fetch(fetch)) else { return false };
+        entry.requests.insert(id, Role::UpFetch(track_id));
+        self.dirty.insert(who.session);
+        let span =
+            FetchSpan { start: unknown.start, end: unknown.end, order: GroupOrder::Ascending };
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            let feed = track.store.begin_fetch(source, span, Absence::Evidence);
+            let up = UpFetch { feed, span, end: None, until: now + wait };
+            track.up_fetches.insert(Self::request_key(who.session, id), up);
+        }
+        self.touched.insert(track_id);
+        true
+    }
+
+    pub(super) fn fetch_stream_opened(&mut self, key: SessionKey, stream: StreamId, id: RequestId) {
+        let who = Self::request_key(key, id);
+        let Some(Role::UpFetch(track_id)) =
+            self.entry(key).and_then(|entry| entry.requests.get(&id)).cloned()
+        else {
+            return;
+        };
+        let feed = self
+            .tracks
+            .get(&track_id)
+            .and_then(|track| track.up_fetches.get(&who))
+            .map(|fetch| fetch.feed);
+        if let (Some(feed), Some(entry)) = (feed, self.entry_mut(key)) {
+            let inbound = InStream { track: track_id, request: id, feed };
+            entry.streams_in.insert(stream, inbound);
+        }
+    }
+
+    /// The stream of a fetch of ours ended with FIN; false if it was none.
+    pub(super) fn finish_up_fetch(
+        &mut self,
+        key: SessionKey,
+        inbound: InStream,
+        now: Instant,
+    ) -> bool {
+        let who = Self::request_key(key, inbound.request);
+        let Some(track) = self.tracks.get_mut(&inbound.track) else { return false };
+        let Some(fetch) = track.up_fetches.remove(&who) else { return false };
+        // Without FETCH_OK the request's own end counts: everything asked for was at or below
+        // what the publisher had.
+        let end = fetch.end.unwrap_or(fetch.span.end);
+        let result = track.store.finish_fetch(inbound.feed, Some(end), now);
+        self.forget(key, inbound.request);
+        self.changed(inbound.track, key, result);
+        self.fresh.insert(inbound.track);
+        self.touched.insert(inbound.track);
+        true
+    }
+
+    /// A fetch of ours has nothing in it: that is an answer too.
+    pub(super) fn up_fetch_empty(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        track_id: TrackId,
+        now: Instant,
+    ) {
+        let who = Self::request_key(key, id);
+        let feed = self.tracks.get(&track_id).and_then(|track| track.up_fetches.get(&who));
+        if let Some(feed) = feed.map(|fetch| fetch.feed) {
+            let inbound = InStream { track: track_id, request: id, feed };
+            self.finish_up_fetch(key, inbound, now);
+        }
+    }
+
+    /// A fetch of ours failed: whoever waits for it asks again, or gives up.
+    pub(super) fn up_fetch_failed(&mut self, key: SessionKey, id: RequestId, track_id: TrackId) {
+        self.forget(key, id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if let Some(fetch) = track.up_fetches.remove(&Self::request_key(key, id)) {
+            track.store.reset(fetch.feed, ResetCode::Cancelled);
+        }
+        for fetch in track.fetches.values_mut() {
+            fetch.stop_asking();
+        }
+        self.fresh.insert(track_id);
+        self.touched.insert(track_id);
+    }
+
+    /// Fetches that waited for too long.
+    pub(super) fn expire_fetches(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let late: Vec<RequestKey> = track
+            .up_fetches
+            .iter()
+            .filter(|(_, fetch)| now >= fetch.until)
+            .map(|(who, _)| *who)
+            .collect();
+        let pending: Vec<RequestKey> = track
+            .pending_fetches
+            .iter()
+            .filter(|pending| now >= pending.until)
+            .map(|pending| pending.who)
+            .collect();
+        for who in late {
+            if let Some(entry) = self.entry_mut(who.session) {
+                entry.session.cancel(who.request, ResetCode::Cancelled);
+                self.dirty.insert(who.session);
+            }
+            self.up_fetch_failed(who.session, who.request, track_id);
+        }
+        for who in pending {
+            if let Some(track) = self.tracks.get_mut(&track_id) {
+                track.pending_fetches.retain(|pending| pending.who != who);
+            }
+            let error = RequestError::new(RequestCode::Timeout, "no publisher answered in time");
+            self.refuse(who.session, who.request, error);
+        }
+    }
+}
+
+/// The location just before `end`.
+fn before(end: Location) -> Location {
+    match end.object.0.checked_sub(1) {
+        Some(object) => Location::new(end.group.0, object),
+        None => Location::new(end.group.0.saturating_sub(1), u64::MAX),
+    }
+}

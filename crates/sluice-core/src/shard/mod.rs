@@ -1,0 +1,542 @@
+//! The state machine of one worker: sessions, tracks, and what flows between them.
+//!
+//! `publisher` is what publishers do, `subscriber` what viewers do, `upstream` what the shard asks
+//! of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver` objects going
+//! out.
+
+mod data;
+mod deliver;
+mod fetching;
+mod publisher;
+mod subscriber;
+mod upstream;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use sluice_proto::model::{
+    DoneCode, Request, RequestCode, RequestError, RequestId, ResetCode, SessionCode, TrackNamespace,
+};
+use sluice_proto::session::{
+    ReadProgress, RequestEnd, Session, SessionConfig, SessionEnd, SessionEvent,
+};
+use sluice_proto::transport::{PeerInfo, StreamId, Transport};
+
+use crate::ids::{RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
+use crate::limits::Limits;
+use crate::namespace::NamespaceTree;
+use crate::notice::{Census, Notice};
+use crate::store::{Demand, FeedKey, Payloads, TrackStore, reclaim};
+use crate::timers::Timers;
+use crate::track::Track;
+
+/// What sets sessions apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scoping {
+    /// Nothing: every session sees every track.
+    One,
+    /// Authority and path.
+    ByAuthorityAndPath,
+}
+
+/// The connections of a shard's sessions, lent for a turn.
+pub trait Transports {
+    /// Calls `work` with the connection of a session; not at all if it is gone.
+    fn with(&mut self, session: SessionKey, work: &mut dyn FnMut(&mut dyn Transport));
+}
+
+/// What a request of a session is to the shard.
+#[derive(Clone, Debug)]
+enum Role {
+    /// The peer's PUBLISH_NAMESPACE.
+    Namespace(TrackNamespace),
+    /// The peer's interest in a prefix.
+    Interest(TrackNamespace),
+    /// A subscription of the peer, by its SUBSCRIBE or our PUBLISH.
+    Downstream(TrackId),
+    /// A subscription of ours, by our SUBSCRIBE or the peer's PUBLISH.
+    Upstream(TrackId),
+    /// The peer's FETCH.
+    Fetch(TrackId),
+    /// A FETCH of ours.
+    UpFetch(TrackId),
+    /// The peer's TRACK_STATUS, waiting.
+    Status(TrackId),
+}
+
+/// A data stream that comes in.
+#[derive(Clone, Copy, Debug)]
+struct InStream {
+    track: TrackId,
+    request: RequestId,
+    feed: FeedKey,
+}
+
+struct SessionEntry {
+    generation: u32,
+    session: Session,
+    scope: ScopeId,
+    requests: BTreeMap<RequestId, Role>,
+    streams_in: HashMap<StreamId, InStream>,
+    /// Parameters of interests, for the tracks offered in return.
+    interests: BTreeMap<RequestId, subscriber::Wanted>,
+    namespaces: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum TimerKey {
+    Session(SessionKey),
+    Track(TrackId),
+    /// A delivery that time decides about: timeouts, slow viewers.
+    Delivery(SessionKey),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Drain {
+    /// Not draining.
+    No,
+    /// Running tracks go on until then.
+    Until(Instant),
+    /// PUBLISH_DONE was said; sessions close at the given time.
+    Closing(Instant),
+    /// All sessions were closed.
+    Done,
+}
+
+/// One worker's relay. See the crate's documentation for how it is driven.
+pub struct Shard {
+    limits: Limits,
+    scoping: Scoping,
+    sessions: Slab<SessionEntry>,
+    generations: u32,
+    scopes: BTreeMap<(String, String), ScopeId>,
+    tracks: BTreeMap<TrackId, Track>,
+    names: BTreeMap<TrackKey, TrackId>,
+    next_track: u64,
+    namespaces: NamespaceTree,
+    timers: Timers<TimerKey>,
+    /// Sessions to flush.
+    dirty: BTreeSet<SessionKey>,
+    /// Tracks with new objects, and tracks whose deadlines or memory changed.
+    fresh: BTreeSet<TrackId>,
+    touched: BTreeSet<TrackId>,
+    /// Tracks that may have lost their last taker.
+    idle: BTreeSet<TrackId>,
+    /// Streams of requests that are over, to be reset.
+    orphans: Vec<(SessionKey, StreamId)>,
+    store_bytes: usize,
+    drain: Drain,
+    drain_linger: Duration,
+    notices: VecDeque<Notice>,
+}
+
+/// Lines for people that wait; the oldest are dropped.
+const NOTICES_MAX: usize = 4096;
+
+impl Shard {
+    /// A shard without sessions.
+    pub fn new(limits: Limits, scoping: Scoping) -> Self {
+        Self {
+            limits,
+            scoping,
+            sessions: Slab::new(),
+            generations: 0,
+            scopes: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            names: BTreeMap::new(),
+            next_track: 0,
+            namespaces: NamespaceTree::default(),
+            timers: Timers::new(),
+            dirty: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            orphans: Vec::new(),
+            store_bytes: 0,
+            drain: Drain::No,
+            drain_linger: Duration::from_millis(250),
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// A connection is ready for MOQT.
+    pub fn open_session(
+        &mut self,
+        config: &SessionConfig,
+        info: &PeerInfo,
+        now: Instant,
+    ) -> SessionKey {
+        self.generations = self.generations.wrapping_add(1);
+        let generation = self.generations;
+        let entry = SessionEntry {
+            generation,
+            session: Session::new(config, info, now),
+            scope: ScopeId::default(),
+            requests: BTreeMap::new(),
+            streams_in: HashMap::new(),
+            interests: BTreeMap::new(),
+            namespaces: 0,
+        };
+        let index = self.sessions.insert(entry) as u32;
+        let key = SessionKey { index, generation };
+        self.dirty.insert(key);
+        key
+    }
+
+    /// A session's connection has something to say.
+    pub fn handle_session(
+        &mut self,
+        key: SessionKey,
+        transport: &mut dyn Transport,
+        now: Instant,
+    ) -> ReadProgress {
+        let Some(entry) = self.entry_mut(key) else { return ReadProgress::Idle };
+        let progress = entry.session.handle_transport(transport, now);
+        self.drain_events(key, now);
+        progress
+    }
+
+    /// The connection of a session is gone without a word to the session.
+    pub fn lose_session(&mut self, key: SessionKey, reason: &str, now: Instant) {
+        if self.entry(key).is_some() {
+            self.end_session(key, SessionEnd::Lost(reason.to_owned()), now);
+        }
+    }
+
+    fn drain_events(&mut self, key: SessionKey, now: Instant) {
+        while let Some(event) = self.entry_mut(key).and_then(|e| e.session.poll_event()) {
+            self.handle_event(key, event, now);
+        }
+        self.dirty.insert(key);
+    }
+
+    fn handle_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
+        match event {
+            SessionEvent::Ready(options) => self.handle_ready(key, options.implementation),
+            SessionEvent::Request { id, request } => self.handle_request(key, id, request, now),
+            SessionEvent::Update { id, update_id, update } => {
+                self.handle_update(key, id, update_id, update, now);
+            }
+            SessionEvent::Ended { id, end } => self.handle_ended(key, id, end, now),
+            SessionEvent::Response { id, response } => self.handle_response(key, id, response, now),
+            SessionEvent::Goaway { .. } => self.handle_goaway(key),
+            SessionEvent::Closed(end) => self.end_session(key, end, now),
+            SessionEvent::OutStopped { stream, .. } => self.handle_out_stopped(key, stream),
+            SessionEvent::UpdateResponse { .. }
+            | SessionEvent::Namespace { .. }
+            | SessionEvent::NamespaceDone { .. }
+            | SessionEvent::PublishBlocked { .. }
+            | SessionEvent::StateNotify { .. }
+            | SessionEvent::OutWritable { .. }
+            | SessionEvent::OutAcked { .. }
+            | SessionEvent::StreamsAvailable
+            | SessionEvent::DatagramsWritable => {}
+            data => self.handle_data(key, data, now),
+        }
+    }
+
+    fn handle_ready(&mut self, session: SessionKey, implementation: Option<String>) {
+        let scope = match self.scoping {
+            Scoping::One => ScopeId::default(),
+            Scoping::ByAuthorityAndPath => {
+                let Some(entry) = self.entry(session) else { return };
+                let info = entry.session.info();
+                let name = (
+                    info.authority.clone().unwrap_or_default(),
+                    info.path.clone().unwrap_or_else(|| "/".to_owned()),
+                );
+                let next = ScopeId(self.scopes.len() as u32 + 1);
+                *self.scopes.entry(name).or_insert(next)
+            }
+        };
+        if let Some(entry) = self.entry_mut(session) {
+            entry.scope = scope;
+        }
+        self.notice(Notice::SessionReady { session, implementation });
+    }
+
+    fn handle_request(&mut self, key: SessionKey, id: RequestId, request: Request, now: Instant) {
+        if !matches!(self.drain, Drain::No) {
+            let error = RequestError::new(RequestCode::GoingAway, "this relay is draining");
+            return self.refuse(key, id, error);
+        }
+        match request {
+            Request::Subscribe(request) => self.handle_subscribe(key, id, request, now),
+            Request::Publish(request) => self.handle_publish(key, id, request, now),
+            Request::Fetch(request) => self.handle_fetch(key, id, request, now),
+            Request::TrackStatus(request) => self.handle_track_status(key, id, &request, now),
+            Request::PublishNamespace(request) => {
+                self.handle_publish_namespace(key, id, request.namespace, now);
+            }
+            Request::SubscribeNamespace(request) => {
+                self.handle_interest(key, id, &request, now);
+            }
+        }
+    }
+
+    fn handle_ended(&mut self, key: SessionKey, id: RequestId, end: RequestEnd, now: Instant) {
+        let role = self.entry(key).and_then(|entry| entry.requests.get(&id).cloned());
+        match role {
+            Some(Role::Namespace(namespace)) => self.namespace_gone(key, id, &namespace),
+            Some(Role::Interest(prefix)) => self.interest_gone(key, id, &prefix),
+            Some(Role::Downstream(track)) => self.downstream_gone(key, id, track, now),
+            Some(Role::Upstream(track)) => self.upstream_ended(key, id, track, end, now),
+            Some(Role::Fetch(track)) => self.fetch_gone(key, id, track),
+            Some(Role::UpFetch(track)) => self.up_fetch_failed(key, id, track),
+            Some(Role::Status(track)) => {
+                if let Some(track) = self.tracks.get_mut(&track) {
+                    track.pending_status.retain(|who| who.request != id || who.session != key);
+                }
+                self.forget(key, id);
+            }
+            None => {}
+        }
+    }
+
+    /// Ends a session and everything it published or took.
+    fn end_session(&mut self, key: SessionKey, end: SessionEnd, now: Instant) {
+        let Some(entry) = self.entry_mut(key) else { return };
+        let streams: Vec<InStream> = entry.streams_in.drain().map(|(_, stream)| stream).collect();
+        let roles: Vec<(RequestId, Role)> =
+            entry.requests.iter().map(|(id, role)| (*id, role.clone())).collect();
+        for stream in streams {
+            if let Some(track) = self.tracks.get_mut(&stream.track) {
+                track.store.reset(stream.feed, ResetCode::SessionClosed);
+                self.fresh.insert(stream.track);
+            }
+        }
+        for (id, role) in roles {
+            match role {
+                Role::Upstream(track) => self.upstream_lost(key, id, track, now),
+                _ => {
+                    let gone = RequestEnd::Cancelled(ResetCode::SessionClosed);
+                    self.handle_ended(key, id, gone, now);
+                }
+            }
+        }
+        self.timers.set(TimerKey::Session(key), None);
+        self.timers.set(TimerKey::Delivery(key), None);
+        // A close of ours still has to be written: the entry goes at the next flush.
+        self.dirty.insert(key);
+        self.notice(Notice::SessionClosed { session: key, end });
+    }
+
+    /// GOAWAY: what this peer publishes goes on, but another source is asked first.
+    fn handle_goaway(&mut self, key: SessionKey) {
+        let Some(entry) = self.entry(key) else { return };
+        let tracks: Vec<TrackId> = entry
+            .requests
+            .values()
+            .filter_map(|role| match role {
+                Role::Upstream(track) => Some(*track),
+                _ => None,
+            })
+            .collect();
+        for track in tracks {
+            self.subscribe_upstream(track);
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Session(session) => {
+                    if let Some(entry) = self.entry_mut(session) {
+                        entry.session.handle_timeout(now);
+                        self.drain_events(session, now);
+                    }
+                }
+                TimerKey::Track(track) => self.track_due(track, now),
+                TimerKey::Delivery(session) => {
+                    self.dirty.insert(session);
+                }
+            }
+        }
+        self.advance_drain(now);
+    }
+
+    /// When [`Shard::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let drain = match self.drain {
+            Drain::Until(at) | Drain::Closing(at) => Some(at),
+            Drain::No | Drain::Done => None,
+        };
+        self.timers.next().into_iter().chain(drain).min()
+    }
+
+    /// Begins to drain: GOAWAY to every session, new requests are refused, running tracks go on
+    /// until `deadline` or until nobody takes anything.
+    pub fn drain(&mut self, uri: &str, deadline: Instant) {
+        if !matches!(self.drain, Drain::No) {
+            return;
+        }
+        self.drain = Drain::Until(deadline);
+        for key in self.session_keys() {
+            if let Some(entry) = self.entry_mut(key) {
+                entry.session.goaway(uri, None);
+                self.dirty.insert(key);
+            }
+        }
+    }
+
+    /// Whether draining is over: every session was told and closed.
+    pub fn is_drained(&self) -> bool {
+        matches!(self.drain, Drain::Done) && self.sessions.is_empty()
+    }
+
+    fn advance_drain(&mut self, now: Instant) {
+        match self.drain {
+            Drain::Until(deadline) => {
+                let busy = self.tracks.values().any(|track| !track.downstreams.is_empty());
+                if busy && now < deadline && !self.sessions.is_empty() {
+                    return;
+                }
+                let tracks: Vec<TrackId> = self.tracks.keys().copied().collect();
+                for id in tracks {
+                    self.end_track(id, DoneCode::GoingAway, "the relay is going away");
+                }
+                self.drain = Drain::Closing(now + self.drain_linger);
+            }
+            Drain::Closing(at) if now >= at => {
+                for key in self.session_keys() {
+                    if let Some(entry) = self.entry_mut(key) {
+                        entry.session.close(SessionCode::NoError, "the relay is going away");
+                        self.drain_events(key, now);
+                    }
+                }
+                self.drain = Drain::Done;
+            }
+            Drain::No | Drain::Closing(_) | Drain::Done => {}
+        }
+    }
+
+    /// The next thing to tell people.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// How much there is of everything.
+    pub fn census(&self) -> Census {
+        let tracks = || self.tracks.values();
+        let (namespaces, interests) = self.namespaces.counts();
+        Census {
+            sessions: self.sessions.len(),
+            tracks: self.tracks.len(),
+            upstreams: tracks().map(|track| track.upstreams.len()).sum(),
+            downstreams: tracks().map(|track| track.downstreams.len()).sum(),
+            fetches: tracks().map(|t| t.fetches.len() + t.pending_fetches.len()).sum(),
+            namespaces,
+            interests,
+            store_bytes: self.store_bytes,
+            timers: self.timers.len(),
+        }
+    }
+
+    /// A session, for its facts.
+    pub fn session(&self, key: SessionKey) -> Option<&Session> {
+        self.entry(key).map(|entry| &entry.session)
+    }
+
+    // What the other parts share.
+
+    fn entry(&self, key: SessionKey) -> Option<&SessionEntry> {
+        self.sessions.get(key.index as usize).filter(|entry| entry.generation == key.generation)
+    }
+
+    fn entry_mut(&mut self, key: SessionKey) -> Option<&mut SessionEntry> {
+        self.sessions.get_mut(key.index as usize).filter(|entry| entry.generation == key.generation)
+    }
+
+    fn session_keys(&self) -> Vec<SessionKey> {
+        self.sessions
+            .iter()
+            .map(|(index, entry)| SessionKey { index: index as u32, generation: entry.generation })
+            .collect()
+    }
+
+    fn refuse(&mut self, key: SessionKey, id: RequestId, error: RequestError) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.session.refuse(id, error);
+            entry.requests.remove(&id);
+            self.dirty.insert(key);
+        }
+    }
+
+    fn forget(&mut self, key: SessionKey, id: RequestId) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.requests.remove(&id);
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.notices.len() >= NOTICES_MAX {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+    }
+
+    /// The track of this name, made if it is new and there is room.
+    fn track_of(&mut self, key: TrackKey) -> Option<TrackId> {
+        if let Some(id) = self.names.get(&key) {
+            return Some(*id);
+        }
+        if self.tracks.len() >= self.limits.tracks_max {
+            return None;
+        }
+        let id = TrackId(self.next_track);
+        self.next_track += 1;
+        let store = TrackStore::new(self.limits.store, Payloads::Copy);
+        self.names.insert(key.clone(), id);
+        self.tracks.insert(id, Track::new(key, store));
+        self.touched.insert(id);
+        Some(id)
+    }
+
+    fn drop_track(&mut self, id: TrackId) {
+        let Some(track) = self.tracks.remove(&id) else { return };
+        self.store_bytes -= track.counted_bytes.min(self.store_bytes);
+        self.names.remove(&track.key);
+        self.timers.set(TimerKey::Track(id), None);
+        self.fresh.remove(&id);
+        self.touched.remove(&id);
+        if track.described {
+            let reason = "nobody publishes or takes it any more".to_owned();
+            self.notice(Notice::TrackEnded { track: track.key.name, reason });
+        }
+    }
+
+    /// Counts memory and deadlines of tracks that changed, and frees memory if there is too much.
+    fn settle_tracks(&mut self) {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(track) = self.tracks.get_mut(&id) else { continue };
+            let used = track.store.used_bytes();
+            self.store_bytes = self.store_bytes + used - track.counted_bytes;
+            track.counted_bytes = used;
+            let deadline = track.deadline();
+            self.timers.set(TimerKey::Track(id), deadline);
+        }
+        let max = self.limits.store_bytes_max;
+        if self.store_bytes <= max {
+            return;
+        }
+        // Some headroom, so that this is not done for every object.
+        let wanted = self.store_bytes - max + max / 16;
+        let stores = self.tracks.iter_mut().map(|(id, track)| {
+            let demand = if track.wants_objects() { Demand::Subscribed } else { Demand::Idle };
+            (*id, &mut track.store, demand)
+        });
+        let done = reclaim(stores, wanted, self.limits.track_share_bytes);
+        for (_, track) in self.tracks.iter_mut() {
+            let used = track.store.used_bytes();
+            self.store_bytes = self.store_bytes + used - track.counted_bytes;
+            track.counted_bytes = used;
+        }
+        self.notice(Notice::MemoryReclaimed { groups: done.groups, freed_bytes: done.freed_bytes });
+    }
+
+    fn request_key(session: SessionKey, request: RequestId) -> RequestKey {
+        RequestKey { session, request }
+    }
+}

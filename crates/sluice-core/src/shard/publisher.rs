@@ -1,0 +1,266 @@
+//! What publishers do: namespaces and offered tracks.
+
+use std::time::Instant;
+
+use sluice_proto::model::{
+    Publish, PublishOk, RequestCode, RequestError, RequestId, RequestOk, ResetCode, TrackNamespace,
+};
+
+use sluice_proto::wire::RequestTransport;
+
+use super::{Role, Shard};
+use crate::downstream::Phase;
+use crate::ids::{SessionKey, TrackId, TrackKey};
+use crate::notice::Notice;
+use crate::store::{DeliveryRule, PriorityRule, SourceRules};
+use crate::track::{Origin, Upstream};
+
+impl Shard {
+    pub(super) fn handle_publish_namespace(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        namespace: TrackNamespace,
+        now: Instant,
+    ) {
+        let max = self.limits.namespaces_max;
+        let Some(entry) = self.entry_mut(key) else { return };
+        if is_reserved(&namespace) {
+            let error = RequestError::new(RequestCode::DoesNotExist, "a reserved namespace");
+            return self.refuse(key, id, error);
+        }
+        if entry.namespaces >= max {
+            let reason = format!("{max} namespaces are published by this session");
+            let error = RequestError::new(RequestCode::ExcessiveLoad, reason);
+            return self.refuse(key, id, error);
+        }
+        entry.namespaces += 1;
+        entry.requests.insert(id, Role::Namespace(namespace.clone()));
+        entry.session.request_ok(id, RequestOk::default());
+        let scope = entry.scope;
+        let who = Self::request_key(key, id);
+        if self.namespaces.publish(scope, &namespace, who) {
+            for (interested, interest, prefix) in self.namespaces.interested(scope, &namespace) {
+                if !interest.namespaces() {
+                    continue;
+                }
+                let Some(suffix) = namespace.suffix(&prefix) else { continue };
+                if let Some(entry) = self.entry_mut(interested.session) {
+                    entry.session.namespace(interested.request, suffix);
+                    self.dirty.insert(interested.session);
+                }
+            }
+        }
+        // Tracks that someone takes or waits for are asked of the new publisher too.
+        let wanted: Vec<TrackId> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| {
+                track.key.scope == scope
+                    && track.is_wanted()
+                    && namespace.is_prefix_of(track.key.name.namespace())
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for track in wanted {
+            self.subscribe_upstream(track);
+        }
+        let _ = now;
+    }
+
+    pub(super) fn namespace_gone(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        namespace: &TrackNamespace,
+    ) {
+        self.forget(key, id);
+        let Some(entry) = self.entry_mut(key) else { return };
+        entry.namespaces = entry.namespaces.saturating_sub(1);
+        let scope = entry.scope;
+        if !self.namespaces.withdraw(scope, namespace, Self::request_key(key, id)) {
+            return;
+        }
+        for (interested, interest, prefix) in self.namespaces.interested(scope, namespace) {
+            let Some(suffix) = namespace.suffix(&prefix) else { continue };
+            if let Some(entry) = self.entry_mut(interested.session)
+                && interest.namespaces()
+            {
+                entry.session.namespace_done(interested.request, suffix);
+                self.dirty.insert(interested.session);
+            }
+        }
+    }
+
+    pub(super) fn handle_publish(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        publish: Publish,
+        now: Instant,
+    ) {
+        let Some(entry) = self.entry(key) else { return };
+        let scope = entry.scope;
+        if is_reserved(publish.track.namespace()) {
+            let error = RequestError::new(RequestCode::Uninterested, "a reserved namespace");
+            return self.refuse(key, id, error);
+        }
+        if let Some(kind) = publish.properties.mandatory() {
+            let reason = format!("track property {kind:#x} must be understood and is not");
+            let error = RequestError::new(RequestCode::UnsupportedExtension, reason);
+            return self.refuse(key, id, error);
+        }
+        let name = TrackKey { scope, name: publish.track.clone() };
+        let Some(track_id) = self.track_of(name) else {
+            let error = RequestError::new(RequestCode::ExcessiveLoad, "too many tracks");
+            return self.refuse(key, id, error);
+        };
+        let rules = self.source_rules(key);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let twice = track.upstreams.iter().any(|(who, up)| {
+            who.session == key && up.origin == Origin::Publish && up.done.is_none()
+        });
+        if twice {
+            let error = RequestError::new(RequestCode::Uninterested, "this track is published");
+            return self.refuse(key, id, error);
+        }
+        let forward = track.wants_objects();
+        let source = track.store.add_source(rules);
+        let upstream = Upstream {
+            origin: Origin::Publish,
+            source: Some(source),
+            forward,
+            streams_seen: 0,
+            done: None,
+            feeds_open: 0,
+        };
+        track.upstreams.insert(Self::request_key(key, id), upstream);
+        if let Some(entry) = self.entry_mut(key) {
+            entry.requests.insert(id, Role::Upstream(track_id));
+            let ok = PublishOk { forward: Some(forward), ..PublishOk::default() };
+            entry.session.publish_ok(id, ok);
+        }
+        self.established(track_id, publish.largest, &publish.properties, now);
+        self.offer_to_interested(key, track_id);
+    }
+
+    /// A publisher accepted, or offered: its facts, and the viewers that waited for it.
+    pub(super) fn established(
+        &mut self,
+        track_id: TrackId,
+        largest: Option<sluice_proto::model::Location>,
+        properties: &sluice_proto::model::TrackProperties,
+        now: Instant,
+    ) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        track.hold_until = None;
+        track.refusal = None;
+        if let Some(largest) = largest {
+            track.store.report_largest(largest);
+        }
+        // The first publisher's word counts until the track begins anew.
+        let first = !track.described;
+        if first {
+            track.described = true;
+            track.properties = properties.clone();
+            let settings = properties.settings().unwrap_or_default();
+            track.object_timeout = settings.object_timeout;
+            if let Some(priority) = settings.priority {
+                track.store.set_default_priority(priority);
+            }
+            track.store.set_cache_duration(settings.max_cache);
+        }
+        let waiting: Vec<_> = track
+            .downstreams
+            .iter()
+            .filter(|(_, down)| matches!(down.phase, Phase::Held { .. } | Phase::Waiting))
+            .map(|(who, _)| *who)
+            .collect();
+        let name = track.key.name.clone();
+        self.touched.insert(track_id);
+        if first {
+            self.notice(Notice::TrackStarted { track: name });
+        }
+        for who in waiting {
+            self.accept_subscribe(who, track_id, now);
+        }
+        self.answer_pending(track_id, now);
+        self.update_forward(track_id);
+    }
+
+    /// What the peer's draft demands of a track's objects.
+    pub(super) fn source_rules(&self, key: SessionKey) -> SourceRules {
+        let dialect = self.entry(key).and_then(|entry| entry.session.dialect());
+        let Some(dialect) = dialect else { return SourceRules::default() };
+        let own_streams = dialect.requests == RequestTransport::OwnStream;
+        SourceRules {
+            priority: match (own_streams, dialect.track_properties) {
+                (true, _) => PriorityRule::Everywhere,
+                (false, true) => PriorityRule::Fetched,
+                (false, false) => PriorityRule::Free,
+            },
+            delivery: if dialect.track_properties {
+                DeliveryRule::PerObject
+            } else {
+                DeliveryRule::PerTrack
+            },
+        }
+    }
+
+    /// Ends a track for everyone: viewers get what is left and PUBLISH_DONE.
+    pub(super) fn end_track(
+        &mut self,
+        id: TrackId,
+        code: sluice_proto::model::DoneCode,
+        reason: &str,
+    ) {
+        let Some(track) = self.tracks.get_mut(&id) else { return };
+        let mut refused = Vec::new();
+        for (who, down) in &mut track.downstreams {
+            match down.phase {
+                Phase::Held { .. } | Phase::Waiting => refused.push(*who),
+                Phase::Ending { .. } => {}
+                Phase::Offered | Phase::Live => {
+                    down.phase = Phase::Ending { code, reason: reason.to_owned() };
+                    self.dirty.insert(who.session);
+                }
+            }
+        }
+        for who in refused {
+            let error = RequestError::new(RequestCode::DoesNotExist, "the track ended");
+            if let Some(track) = self.tracks.get_mut(&id) {
+                track.downstreams.remove(&who);
+            }
+            self.refuse(who.session, who.request, error);
+        }
+        self.touched.insert(id);
+    }
+
+    /// What is published under a track's name contradicts itself (MOQT-18 §2.4.2).
+    pub(super) fn malformed(&mut self, id: TrackId, by: SessionKey, reason: &str) {
+        let Some(track) = self.tracks.get(&id) else { return };
+        let name = track.key.name.clone();
+        let of_peer: Vec<RequestId> =
+            track.upstreams.keys().filter(|who| who.session == by).map(|who| who.request).collect();
+        self.notice(Notice::MalformedTrack { track: name, reason: reason.to_owned() });
+        for request in of_peer {
+            if let Some(entry) = self.entry_mut(by) {
+                entry.session.cancel(request, ResetCode::MalformedTrack);
+                entry.requests.remove(&request);
+            }
+            self.dirty.insert(by);
+            if let Some(track) = self.tracks.get_mut(&id)
+                && let Some(upstream) = track.upstreams.remove(&Self::request_key(by, request))
+                && let Some(source) = upstream.source
+            {
+                track.store.remove_source(source, ResetCode::MalformedTrack);
+            }
+        }
+        self.end_track(id, sluice_proto::model::DoneCode::MalformedTrack, reason);
+    }
+}
+
+/// MOQT-18 §3.2: a first field that begins with a dot is not for relays.
+pub(super) fn is_reserved(namespace: &TrackNamespace) -> bool {
+    namespace.fields().first().is_some_and(|field| field.starts_with(b"."))
+}

@@ -1,0 +1,523 @@
+//! What viewers do: SUBSCRIBE, interests, updates, TRACK_STATUS.
+
+use std::time::{Duration, Instant};
+
+use sluice_proto::model::{
+    GroupOrder, Interest, LocationFilter, Priority, Publish, Request, RequestCode, RequestError,
+    RequestId, RequestOk, RequestUpdate, Subscribe, SubscribeNamespace, SubscribeOk,
+    TrackNamespace, TrackProperties, TrackStatus,
+};
+use sluice_proto::session::{CommandError, Response};
+use sluice_proto::wire::InterestForm;
+
+use super::publisher::is_reserved;
+use super::{Role, Shard, TimerKey};
+use crate::downstream::{Downstream, Phase};
+use crate::ids::{RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
+
+/// What an interest says of the tracks offered in return.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    pub interest: Interest,
+    pub forward: bool,
+    pub filter: LocationFilter,
+    pub priority: Priority,
+    pub order: Option<GroupOrder>,
+    pub object_timeout: Option<Duration>,
+}
+
+impl Shard {
+    pub(super) fn handle_subscribe(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        request: Subscribe,
+        now: Instant,
+    ) {
+        let Some(entry) = self.entry(key) else { return };
+        let scope = entry.scope;
+        let several = entry.session.dialect().is_some_and(|d| d.several_subscriptions);
+        if let Some(error) = self.refusal_of(key, scope, &request, several) {
+            return self.refuse(key, id, error);
+        }
+        let name = TrackKey { scope, name: request.track.clone() };
+        let Some(track_id) = self.track_of(name) else {
+            let error = RequestError::new(RequestCode::ExcessiveLoad, "too many tracks");
+            return self.refuse(key, id, error);
+        };
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        track.linger_until = None;
+        let mut down = Downstream::new(Phase::Waiting, &track.store);
+        down.forward = request.forward.unwrap_or(true);
+        down.filter = request.filter;
+        down.priority = request.priority.unwrap_or_default();
+        down.object_timeout = request.object_timeout;
+        if let Some(order) = request.order {
+            down.order = order;
+        }
+        let rendezvous = request.rendezvous_timeout.map(|t| t.min(self.limits.rendezvous_max));
+        down.asked = Some(Box::new(request));
+        let who = Self::request_key(key, id);
+        track.downstreams.insert(who, down);
+        let established = track.is_established();
+        if let Some(entry) = self.entry_mut(key) {
+            entry.requests.insert(id, Role::Downstream(track_id));
+        }
+        self.touched.insert(track_id);
+        if established {
+            self.accept_subscribe(who, track_id, now);
+            self.update_forward(track_id);
+            return;
+        }
+        let asked = self.subscribe_upstream(track_id);
+        let pending = self.tracks.get(&track_id).is_some_and(|track| track.is_pending());
+        if asked || pending {
+            return;
+        }
+        match rendezvous.filter(|wait| !wait.is_zero()) {
+            Some(wait) => {
+                if let Some(down) = self.downstream_mut(who, track_id) {
+                    down.phase = Phase::Held { until: now + wait };
+                }
+            }
+            None => {
+                let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
+                self.refuse_downstream(who, track_id, error, now);
+            }
+        }
+    }
+
+    /// Why a SUBSCRIBE is refused at once, if it is.
+    fn refusal_of(
+        &self,
+        key: SessionKey,
+        scope: ScopeId,
+        request: &Subscribe,
+        several: bool,
+    ) -> Option<RequestError> {
+        if is_reserved(request.track.namespace()) {
+            return Some(RequestError::new(RequestCode::DoesNotExist, "a reserved namespace"));
+        }
+        if !request.range_filters.is_empty() {
+            return Some(RequestError::new(RequestCode::InvalidFilter, "no range filters here"));
+        }
+        let name = TrackKey { scope, name: request.track.clone() };
+        let track = self.names.get(&name).and_then(|id| self.tracks.get(id))?;
+        let twice = !several && track.downstreams.keys().any(|who| who.session == key);
+        twice.then(|| {
+            RequestError::new(RequestCode::DuplicateSubscription, "subscribed to it already")
+        })
+    }
+
+    pub(super) fn downstream_mut(
+        &mut self,
+        who: RequestKey,
+        track: TrackId,
+    ) -> Option<&mut Downstream> {
+        self.tracks.get_mut(&track)?.downstreams.get_mut(&who)
+    }
+
+    pub(super) fn refuse_downstream(
+        &mut self,
+        who: RequestKey,
+        track_id: TrackId,
+        error: RequestError,
+        now: Instant,
+    ) {
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            track.downstreams.remove(&who);
+        }
+        self.refuse(who.session, who.request, error);
+        self.track_unwanted(track_id, now);
+    }
+
+    /// Answers a SUBSCRIBE with what is known of the track, fixed once: where the subscription
+    /// starts, where a joining fetch ends, and what a fill covers all come from it.
+    pub(super) fn accept_subscribe(&mut self, who: RequestKey, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let largest = track.store.largest();
+        let settings = track.properties.settings().unwrap_or_default();
+        let Some(down) = track.downstreams.get_mut(&who) else { return };
+        let Some(asked) = down.asked.take() else { return };
+        down.order = asked.order.or(settings.order).unwrap_or_default();
+        down.go_live(&track.store);
+        let order = down.order;
+        let forward = down.forward;
+        let wants_properties = asked.include_properties.unwrap_or(true);
+        let properties =
+            if wants_properties { track.properties.clone() } else { TrackProperties::default() };
+        let Some(entry) = self.entry_mut(who.session) else { return };
+        let alias = entry.session.next_alias();
+        let ok = SubscribeOk { alias, expires: None, largest, order: Some(order), properties };
+        entry.session.subscribe_ok(who.request, ok);
+        self.dirty.insert(who.session);
+        if let Some(fill) = asked.fill.filter(|_| forward) {
+            self.begin_fill(who, who.request, track_id, &fill, now);
+        }
+    }
+
+    /// A viewer left, or was refused.
+    pub(super) fn downstream_gone(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        track_id: TrackId,
+        now: Instant,
+    ) {
+        self.forget(key, id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let who = Self::request_key(key, id);
+        if let Some(down) = track.downstreams.remove(&who) {
+            self.orphans.extend(
+                down.streams.iter().filter_map(|out| out.stream()).map(|stream| (key, stream)),
+            );
+        }
+        let fills: Vec<RequestKey> = track
+            .fetches
+            .iter()
+            .filter(|(of, fetch)| of.session == key && fetch.subscription == Some(id))
+            .map(|(of, _)| *of)
+            .collect();
+        for fill in fills {
+            if let Some(fetch) = track.fetches.remove(&fill) {
+                self.orphans.extend(fetch.stream.map(|stream| (key, stream)));
+            }
+        }
+        self.update_forward(track_id);
+        self.track_unwanted(track_id, now);
+    }
+
+    pub(super) fn handle_update(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        update_id: RequestId,
+        update: RequestUpdate,
+        now: Instant,
+    ) {
+        let role = self.entry(key).and_then(|entry| entry.requests.get(&id).cloned());
+        let who = Self::request_key(key, id);
+        let mut ok = RequestOk::default();
+        match role {
+            Some(Role::Downstream(track_id)) => {
+                ok.largest = self.update_downstream(who, track_id, update_id, &update, now);
+            }
+            Some(Role::Interest(prefix)) => self.update_interest(who, &prefix, &update),
+            _ => {}
+        }
+        if let Some(entry) = self.entry_mut(key) {
+            entry.session.answer_update(id, update_id, Ok(ok));
+        }
+    }
+
+    fn update_downstream(
+        &mut self,
+        who: RequestKey,
+        track_id: TrackId,
+        update_id: RequestId,
+        update: &RequestUpdate,
+        now: Instant,
+    ) -> Option<sluice_proto::model::Location> {
+        let track = self.tracks.get_mut(&track_id)?;
+        let largest = track.store.largest();
+        let down = track.downstreams.get_mut(&who)?;
+        if let Some(priority) = update.priority {
+            down.priority = priority;
+        }
+        if update.object_timeout.is_some() {
+            down.object_timeout = update.object_timeout;
+        }
+        if let Some(filter) = update.filter {
+            down.refilter(filter, largest);
+        }
+        let resumed = update.forward == Some(true) && !down.forward;
+        if let Some(forward) = update.forward {
+            down.forward = forward;
+        }
+        let live = down.phase == Phase::Live;
+        if resumed && live {
+            let filter = down.filter;
+            down.filter = LocationFilter::NextObject;
+            down.go_live(&track.store);
+            down.filter = filter;
+        }
+        let forward = down.forward;
+        self.dirty.insert(who.session);
+        self.update_forward(track_id);
+        if let Some(fill) = update.fill.as_ref().filter(|_| forward && live) {
+            self.begin_fill(who, update_id, track_id, fill, now);
+        }
+        largest
+    }
+
+    fn update_interest(
+        &mut self,
+        who: RequestKey,
+        prefix: &TrackNamespace,
+        update: &RequestUpdate,
+    ) {
+        let Some(entry) = self.entry_mut(who.session) else { return };
+        let scope = entry.scope;
+        let Some(wanted) = entry.interests.get_mut(&who.request) else { return };
+        wanted.forward = update.forward.unwrap_or(wanted.forward);
+        let interest = wanted.interest;
+        if let Some(changed) = update.prefix.clone().filter(|changed| changed != prefix) {
+            entry.requests.insert(who.request, Role::Interest(changed.clone()));
+            self.namespaces.unwant(scope, prefix, who);
+            self.namespaces.want(scope, &changed, who, interest);
+            self.tell_interested(who, scope, &changed, interest);
+        }
+    }
+
+    pub(super) fn handle_interest(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        request: &SubscribeNamespace,
+        _now: Instant,
+    ) {
+        let max = self.limits.interests_max;
+        let Some(entry) = self.entry(key) else { return };
+        let Some(dialect) = entry.session.dialect() else { return };
+        let separate = dialect.interests == InterestForm::Separate;
+        let overlaps = entry.requests.iter().any(|(other, role)| {
+            let Role::Interest(prefix) = role else { return false };
+            let same_kind = !separate
+                || entry.interests.get(other).is_some_and(|w| w.interest == request.interest);
+            same_kind
+                && (prefix.is_prefix_of(&request.prefix) || request.prefix.is_prefix_of(prefix))
+        });
+        if overlaps {
+            let reason = "this session is interested in an overlapping prefix already";
+            let error = RequestError::new(RequestCode::PrefixOverlap, reason);
+            return self.refuse(key, id, error);
+        }
+        if entry.interests.len() >= max {
+            let reason = format!("{max} interests of this session");
+            let error = RequestError::new(RequestCode::ExcessiveLoad, reason);
+            return self.refuse(key, id, error);
+        }
+        // A draft whose one request always means both says nothing of forwarding: a client that
+        // only browses should not be flooded, it asks in its PUBLISH_OK.
+        let default = dialect.interests != InterestForm::Combined;
+        let wanted = Wanted {
+            interest: request.interest,
+            forward: request.forward.unwrap_or(default),
+            filter: request.filter.unwrap_or(LocationFilter::NextObject),
+            priority: request.priority.unwrap_or_default(),
+            order: request.order,
+            object_timeout: request.object_timeout,
+        };
+        let scope = entry.scope;
+        let who = Self::request_key(key, id);
+        if let Some(entry) = self.entry_mut(key) {
+            entry.requests.insert(id, Role::Interest(request.prefix.clone()));
+            entry.interests.insert(id, wanted);
+            entry.session.request_ok(id, RequestOk::default());
+        }
+        self.namespaces.want(scope, &request.prefix, who, request.interest);
+        self.tell_interested(who, scope, &request.prefix, request.interest);
+    }
+
+    /// Tells a new interest of what there is already.
+    fn tell_interested(
+        &mut self,
+        who: RequestKey,
+        scope: ScopeId,
+        prefix: &TrackNamespace,
+        interest: Interest,
+    ) {
+        if interest.namespaces() {
+            for namespace in self.namespaces.under(scope, prefix) {
+                let Some(suffix) = namespace.suffix(prefix) else { continue };
+                if let Some(entry) = self.entry_mut(who.session) {
+                    entry.session.namespace(who.request, suffix);
+                }
+            }
+        }
+        if interest.tracks() {
+            let offered: Vec<TrackId> = self
+                .tracks
+                .iter()
+                .filter(|(_, track)| {
+                    track.key.scope == scope
+                        && prefix.is_prefix_of(track.key.name.namespace())
+                        && track.upstreams.values().any(|up| {
+                            up.origin == crate::track::Origin::Publish && up.is_established()
+                        })
+                })
+                .map(|(id, _)| *id)
+                .collect();
+            for track in offered {
+                self.offer(who, track);
+            }
+        }
+        self.dirty.insert(who.session);
+    }
+
+    pub(super) fn interest_gone(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        prefix: &TrackNamespace,
+    ) {
+        self.forget(key, id);
+        let Some(entry) = self.entry_mut(key) else { return };
+        entry.interests.remove(&id);
+        let scope = entry.scope;
+        self.namespaces.unwant(scope, prefix, Self::request_key(key, id));
+    }
+
+    /// Offers a track that was published to everyone interested in its namespace.
+    pub(super) fn offer_to_interested(&mut self, _by: SessionKey, track_id: TrackId) {
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let (scope, namespace) = (track.key.scope, track.key.name.namespace().clone());
+        for (who, interest, _) in self.namespaces.interested(scope, &namespace) {
+            if interest.tracks() {
+                self.offer(who, track_id);
+            }
+        }
+    }
+
+    fn offer(&mut self, interest: RequestKey, track_id: TrackId) {
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let session = interest.session;
+        let own = track.upstreams.keys().any(|who| who.session == session);
+        let takes = track.downstreams.keys().any(|who| who.session == session);
+        let largest = track.store.largest();
+        let properties = track.properties.clone();
+        let name = track.key.name.clone();
+        let order = track.properties.settings().unwrap_or_default().order.unwrap_or_default();
+        let Some(entry) = self.entry_mut(session) else { return };
+        let echo = entry.session.dialect().is_some_and(|dialect| dialect.echo_own_tracks);
+        if takes || own && !echo {
+            return;
+        }
+        let Some(wanted) = entry.interests.get(&interest.request).copied() else { return };
+        let alias = entry.session.next_alias();
+        let publish = Publish {
+            track: name,
+            alias,
+            largest,
+            forward: Some(wanted.forward),
+            order: Some(wanted.order.unwrap_or(order)),
+            properties,
+            ..Publish::default()
+        };
+        let id = match entry.session.request(Request::Publish(publish.clone())) {
+            Ok(id) => id,
+            Err(CommandError::Inexpressible(_)) => return,
+            Err(_) => {
+                let prefix = match entry.requests.get(&interest.request) {
+                    Some(Role::Interest(prefix)) => prefix.clone(),
+                    _ => return,
+                };
+                if let Some(suffix) = publish.track.namespace().suffix(&prefix) {
+                    let name = publish.track.name().clone();
+                    entry.session.publish_blocked(interest.request, suffix, name);
+                }
+                return;
+            }
+        };
+        entry.requests.insert(id, Role::Downstream(track_id));
+        self.dirty.insert(session);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let mut down = Downstream::new(Phase::Offered, &track.store);
+        down.forward = wanted.forward;
+        down.filter = wanted.filter;
+        down.priority = wanted.priority;
+        down.order = wanted.order.unwrap_or(order);
+        down.object_timeout = wanted.object_timeout;
+        down.join = largest;
+        track.downstreams.insert(Self::request_key(session, id), down);
+        track.linger_until = None;
+        self.touched.insert(track_id);
+    }
+
+    /// A viewer answered our PUBLISH.
+    pub(super) fn offer_answered(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        track_id: TrackId,
+        response: Response,
+        now: Instant,
+    ) {
+        let who = Self::request_key(key, id);
+        match response {
+            Response::Publish(ok) => {
+                let Some(track) = self.tracks.get_mut(&track_id) else { return };
+                let Some(down) = track.downstreams.get_mut(&who) else { return };
+                if let Some(forward) = ok.forward {
+                    down.forward = forward;
+                }
+                if let Some(filter) = ok.filter {
+                    down.filter = filter;
+                }
+                down.priority = ok.priority.unwrap_or(down.priority);
+                down.order = ok.order.unwrap_or(down.order);
+                down.object_timeout = ok.object_timeout.or(down.object_timeout);
+                if down.phase == Phase::Offered {
+                    down.go_live(&track.store);
+                }
+                self.update_forward(track_id);
+            }
+            _ => self.downstream_gone(key, id, track_id, now),
+        }
+    }
+
+    pub(super) fn handle_track_status(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        request: &TrackStatus,
+        now: Instant,
+    ) {
+        let Some(entry) = self.entry(key) else { return };
+        let name = TrackKey { scope: entry.scope, name: request.track.clone() };
+        let who = Self::request_key(key, id);
+        let known = self.names.get(&name).copied();
+        if let Some(track) = known.and_then(|id| self.tracks.get(&id))
+            && track.is_established()
+        {
+            return self.answer_status(who, known);
+        }
+        let published = !self.namespaces.publishers(name.scope, name.name.namespace()).is_empty();
+        let track = if published { self.track_of(name) } else { None };
+        let Some(track_id) = track else {
+            let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
+            return self.refuse(key, id, error);
+        };
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            track.pending_status.push(who);
+        }
+        if let Some(entry) = self.entry_mut(key) {
+            entry.requests.insert(id, Role::Status(track_id));
+        }
+        if !self.subscribe_upstream(track_id)
+            && !self.tracks.get(&track_id).is_some_and(|track| track.is_pending())
+        {
+            let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
+            self.fail_pending(track_id, &error, now);
+        }
+    }
+
+    pub(super) fn answer_status(&mut self, who: RequestKey, track: Option<TrackId>) {
+        let Some(track) = track.and_then(|id| self.tracks.get(&id)) else { return };
+        let ok = RequestOk {
+            expires: None,
+            largest: track.store.largest(),
+            properties: track.properties.clone(),
+        };
+        if let Some(entry) = self.entry_mut(who.session) {
+            entry.session.request_ok(who.request, ok);
+            entry.requests.remove(&who.request);
+            self.dirty.insert(who.session);
+        }
+    }
+
+    /// Sets when time decides about a session's deliveries.
+    pub(super) fn set_delivery_timer(&mut self, key: SessionKey, at: Option<Instant>) {
+        self.timers.set(TimerKey::Delivery(key), at);
+    }
+}

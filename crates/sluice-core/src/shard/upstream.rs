@@ -1,0 +1,425 @@
+//! What the shard asks of publishers: one subscription for all viewers of a track.
+
+use std::time::Instant;
+
+use sluice_proto::model::{
+    DoneCode, Location, LocationFilter, Request, RequestCode, RequestError, RequestId,
+    RequestUpdate, ResetCode, Subscribe,
+};
+use sluice_proto::session::{RequestEnd, Response};
+
+use super::{Role, Shard, TimerKey};
+use crate::downstream::Phase;
+use crate::ids::{RequestKey, SessionKey, TrackId};
+use crate::track::{Origin, Upstream};
+
+impl Shard {
+    /// Subscribes to a track at every publisher of its namespace that is not asked yet
+    /// (MOQT-18 §9.5). Whether anyone was asked now.
+    pub(super) fn subscribe_upstream(&mut self, track_id: TrackId) -> bool {
+        let Some(track) = self.tracks.get(&track_id) else { return false };
+        let key = track.key.clone();
+        let forward = track.wants_objects();
+        let asked: Vec<SessionKey> = track.upstreams.keys().map(|who| who.session).collect();
+        let mut publishers: Vec<SessionKey> = self
+            .namespaces
+            .publishers(key.scope, key.name.namespace())
+            .into_iter()
+            .map(|who| who.session)
+            .filter(|session| !asked.contains(session))
+            .collect();
+        publishers.sort();
+        publishers.dedup();
+        let mut any = false;
+        for session in publishers {
+            let Some(entry) = self.entry_mut(session) else { continue };
+            if entry.session.peer_going_away() {
+                continue;
+            }
+            // The start is the live edge whatever viewers ask: their filters are applied here,
+            // and the past is fetched.
+            let request = Subscribe {
+                track: key.name.clone(),
+                filter: LocationFilter::NextObject,
+                forward: Some(forward),
+                ..Subscribe::default()
+            };
+            let Ok(id) = entry.session.request(Request::Subscribe(request)) else { continue };
+            entry.requests.insert(id, Role::Upstream(track_id));
+            self.dirty.insert(session);
+            let upstream = Upstream {
+                origin: Origin::Subscribe,
+                source: None,
+                forward,
+                streams_seen: 0,
+                done: None,
+                feeds_open: 0,
+            };
+            if let Some(track) = self.tracks.get_mut(&track_id) {
+                track.upstreams.insert(Self::request_key(session, id), upstream);
+            }
+            any = true;
+        }
+        any
+    }
+
+    pub(super) fn handle_response(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        response: Response,
+        now: Instant,
+    ) {
+        let role = self.entry(key).and_then(|entry| entry.requests.get(&id).cloned());
+        match (role, response) {
+            (Some(Role::Upstream(track)), Response::Subscribe(ok)) => {
+                if let Some(kind) = ok.properties.mandatory() {
+                    let reason = format!("track property {kind:#x} must be understood");
+                    let error = RequestError::new(RequestCode::UnsupportedExtension, reason);
+                    if let Some(entry) = self.entry_mut(key) {
+                        entry.session.cancel(id, ResetCode::Cancelled);
+                    }
+                    return self.upstream_refused(key, id, track, error, now);
+                }
+                let rules = self.source_rules(key);
+                if let Some(track) = self.tracks.get_mut(&track) {
+                    let source = track.store.add_source(rules);
+                    if let Some(upstream) = track.upstream_of(key, id) {
+                        upstream.source = Some(source);
+                    }
+                }
+                self.established(track, ok.largest, &ok.properties, now);
+            }
+            (Some(Role::Upstream(track)), Response::Error(error)) => {
+                self.upstream_refused(key, id, track, error, now);
+            }
+            (Some(Role::Downstream(track)), response) => {
+                self.offer_answered(key, id, track, response, now);
+            }
+            (Some(Role::UpFetch(track)), Response::Fetch(ok)) => {
+                let who = Self::request_key(key, id);
+                if let Some(fetch) =
+                    self.tracks.get_mut(&track).and_then(|track| track.up_fetches.get_mut(&who))
+                {
+                    fetch.end = Some(ok.end);
+                }
+            }
+            (Some(Role::UpFetch(track)), Response::Error(error)) => {
+                if error.code == RequestCode::NoObjects {
+                    self.up_fetch_empty(key, id, track, now);
+                } else {
+                    self.up_fetch_failed(key, id, track);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn upstream_refused(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        track_id: TrackId,
+        error: RequestError,
+        now: Instant,
+    ) {
+        self.forget(key, id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        track.upstreams.remove(&Self::request_key(key, id));
+        track.refusal = Some(match track.refusal.take() {
+            Some(before) if rank(before.code) >= rank(error.code) => before,
+            _ => error,
+        });
+        if track.is_established() || track.is_pending() {
+            return;
+        }
+        let refusal = track.refusal.take();
+        let error = refusal
+            .unwrap_or_else(|| RequestError::new(RequestCode::DoesNotExist, "nobody publishes it"));
+        self.fail_waiting(track_id, &error, now);
+    }
+
+    /// No publisher accepted: everyone who waits is told.
+    fn fail_waiting(&mut self, track_id: TrackId, error: &RequestError, now: Instant) {
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let waiting: Vec<RequestKey> = track
+            .downstreams
+            .iter()
+            .filter(|(_, down)| down.phase == Phase::Waiting)
+            .map(|(who, _)| *who)
+            .collect();
+        for who in waiting {
+            self.refuse_downstream(who, track_id, error.clone(), now);
+        }
+        self.fail_pending(track_id, error, now);
+    }
+
+    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), if that changed.
+    pub(super) fn update_forward(&mut self, track_id: TrackId) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let wanted = track.wants_objects();
+        let mut changed = Vec::new();
+        for (who, upstream) in &mut track.upstreams {
+            if upstream.is_established() && upstream.forward != wanted {
+                upstream.forward = wanted;
+                changed.push(*who);
+            }
+        }
+        for who in changed {
+            let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
+            if let Some(entry) = self.entry_mut(who.session) {
+                // A session that ends takes its subscription along; nothing else can fail here.
+                let _ = entry.session.update(who.request, update);
+                self.dirty.insert(who.session);
+            }
+        }
+    }
+
+    /// A publisher ended its subscription.
+    pub(super) fn upstream_ended(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        track_id: TrackId,
+        end: RequestEnd,
+        now: Instant,
+    ) {
+        let until = now + self.limits.done_wait;
+        match end {
+            RequestEnd::Done(done) => {
+                let Some(track) = self.tracks.get_mut(&track_id) else { return };
+                let Some(upstream) = track.upstream_of(key, id) else { return };
+                upstream.done = Some((done.code, done.reason, done.streams, until));
+                if upstream.source.is_none() {
+                    upstream.done = None;
+                    let error = RequestError::new(RequestCode::DoesNotExist, "the track ended");
+                    return self.upstream_refused(key, id, track_id, error, now);
+                }
+                self.touched.insert(track_id);
+                self.finish_upstreams(track_id, now);
+            }
+            RequestEnd::Cancelled(_) | RequestEnd::Lost(_) | RequestEnd::Revoked(_) => {
+                self.upstream_lost(key, id, track_id, now);
+            }
+        }
+    }
+
+    /// Forgets publishers that said their last word and whose streams have all come.
+    pub(super) fn finish_upstreams(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let finished: Vec<RequestKey> = track
+            .upstreams
+            .iter()
+            .filter(|(_, upstream)| upstream.is_finished(now))
+            .map(|(who, _)| *who)
+            .collect();
+        for who in finished {
+            let Some(track) = self.tracks.get_mut(&track_id) else { return };
+            let Some(upstream) = track.upstreams.remove(&who) else { continue };
+            if let Some(source) = upstream.source {
+                track.store.remove_source(source, ResetCode::Cancelled);
+            }
+            self.forget(who.session, who.request);
+            self.fresh.insert(track_id);
+            let (code, reason) = match upstream.done {
+                Some((code, reason, ..)) => (code, reason),
+                None => (DoneCode::Internal, String::new()),
+            };
+            self.source_gone(track_id, Some((code, reason)), now);
+        }
+    }
+
+    /// A publisher is gone without a last word.
+    pub(super) fn upstream_lost(
+        &mut self,
+        key: SessionKey,
+        id: RequestId,
+        track_id: TrackId,
+        now: Instant,
+    ) {
+        self.forget(key, id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let Some(upstream) = track.upstreams.remove(&Self::request_key(key, id)) else { return };
+        match upstream.source {
+            Some(source) => {
+                track.store.remove_source(source, ResetCode::Cancelled);
+                self.fresh.insert(track_id);
+                self.source_gone(track_id, None, now);
+            }
+            None => {
+                if !track.is_established() && !track.is_pending() {
+                    let error = RequestError::new(RequestCode::DoesNotExist, "the publisher left");
+                    self.fail_waiting(track_id, &error, now);
+                }
+            }
+        }
+    }
+
+    /// One source less. Without any, viewers are told the last word, or are kept a while for
+    /// another publisher if there was none.
+    fn source_gone(&mut self, track_id: TrackId, word: Option<(DoneCode, String)>, now: Instant) {
+        let hold = self.limits.source_hold;
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        self.touched.insert(track_id);
+        if track.upstreams.values().any(|up| up.source.is_some()) || track.is_pending() {
+            return;
+        }
+        match word {
+            Some((DoneCode::GoingAway, _)) | None => {
+                if self.subscribe_upstream(track_id) {
+                    return;
+                }
+                if let Some(track) = self.tracks.get_mut(&track_id) {
+                    track.hold_until = Some(now + hold);
+                }
+            }
+            Some((code, reason)) => {
+                track.described = false;
+                self.end_track(track_id, code, &reason);
+            }
+        }
+        self.track_unwanted(track_id, now);
+    }
+
+    /// Looks whether a track is still taken, and lets it linger if not.
+    pub(super) fn track_unwanted(&mut self, track_id: TrackId, now: Instant) {
+        let linger = self.limits.linger;
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        self.touched.insert(track_id);
+        if track.is_wanted() || track.linger_until.is_some() {
+            return;
+        }
+        if track.upstreams.is_empty() {
+            return self.drop_track(track_id);
+        }
+        track.linger_until = Some(now + linger);
+    }
+
+    /// A deadline of a track has come.
+    pub(super) fn track_due(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        self.touched.insert(track_id);
+        track.expire_at = track.store.expire(now);
+        let expired: Vec<RequestKey> = track
+            .downstreams
+            .iter()
+            .filter(|(_, down)| matches!(down.phase, Phase::Held { until } if now >= until))
+            .map(|(who, _)| *who)
+            .collect();
+        for who in expired {
+            let error = RequestError::new(RequestCode::Timeout, "no publisher appeared in time");
+            self.refuse_downstream(who, track_id, error, now);
+        }
+        self.expire_fetches(track_id, now);
+        self.finish_upstreams(track_id, now);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.hold_until.is_some_and(|at| now >= at) {
+            track.hold_until = None;
+            track.described = false;
+            self.end_track(track_id, DoneCode::Internal, "the publisher was lost");
+            self.track_unwanted(track_id, now);
+        }
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.linger_until.is_some_and(|at| now >= at) {
+            track.linger_until = None;
+            if !track.is_wanted() {
+                self.leave_upstream(track_id);
+            }
+        }
+    }
+
+    /// Nobody wants the track: our own subscriptions end, offered tracks stay, paused.
+    fn leave_upstream(&mut self, track_id: TrackId) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let ours: Vec<RequestKey> = track
+            .upstreams
+            .iter()
+            .filter(|(_, upstream)| upstream.origin == Origin::Subscribe)
+            .map(|(who, _)| *who)
+            .collect();
+        for who in &ours {
+            if let Some(upstream) = track.upstreams.remove(who)
+                && let Some(source) = upstream.source
+            {
+                track.store.remove_source(source, ResetCode::Cancelled);
+            }
+        }
+        let empty = track.upstreams.is_empty();
+        for who in ours {
+            if let Some(entry) = self.entry_mut(who.session) {
+                entry.session.cancel(who.request, ResetCode::Cancelled);
+                entry.requests.remove(&who.request);
+                entry
+                    .streams_in
+                    .retain(|_, stream| stream.track != track_id || stream.request != who.request);
+                self.dirty.insert(who.session);
+            }
+        }
+        if empty {
+            self.drop_track(track_id);
+        }
+    }
+
+    /// Whether a source may still bring objects, and which is the best to fetch from.
+    pub(super) fn fetch_source(&self, track_id: TrackId) -> Option<RequestKey> {
+        let track = self.tracks.get(&track_id)?;
+        let best = track.store.largest_source();
+        let mut found = None;
+        for (who, upstream) in &track.upstreams {
+            if !upstream.is_established() {
+                continue;
+            }
+            if upstream.source == best {
+                return Some(*who);
+            }
+            found = found.or(Some(*who));
+        }
+        found
+    }
+
+    /// The largest location of a track as viewers are told it.
+    pub(super) fn largest_of(&self, track_id: TrackId) -> Option<Location> {
+        self.tracks.get(&track_id).and_then(|track| track.store.largest())
+    }
+
+    pub(super) fn note_stream(&mut self, track_id: TrackId, key: SessionKey, id: RequestId) {
+        if let Some(upstream) =
+            self.tracks.get_mut(&track_id).and_then(|track| track.upstream_of(key, id))
+        {
+            upstream.streams_seen += 1;
+            upstream.feeds_open += 1;
+        }
+    }
+
+    pub(super) fn note_stream_end(
+        &mut self,
+        track_id: TrackId,
+        key: SessionKey,
+        id: RequestId,
+        now: Instant,
+    ) {
+        if let Some(upstream) =
+            self.tracks.get_mut(&track_id).and_then(|track| track.upstream_of(key, id))
+        {
+            upstream.feeds_open = upstream.feeds_open.saturating_sub(1);
+            if upstream.done.is_some() {
+                self.finish_upstreams(track_id, now);
+            }
+        }
+    }
+
+    pub(super) fn set_session_timer(&mut self, key: SessionKey) {
+        let at = self.entry(key).and_then(|entry| entry.session.poll_timeout()).map(|(at, _)| at);
+        self.timers.set(TimerKey::Session(key), at);
+    }
+}
+
+/// Which of several refusals tells a viewer most.
+fn rank(code: RequestCode) -> u8 {
+    match code {
+        RequestCode::Unauthorized => 4,
+        RequestCode::DoesNotExist => 3,
+        RequestCode::Timeout => 2,
+        _ => 1,
+    }
+}

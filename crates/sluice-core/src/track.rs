@@ -1,0 +1,164 @@
+//! One track: its store, who publishes it, who takes it.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use sluice_proto::model::{DoneCode, RequestError, RequestId, StreamCount, TrackProperties};
+
+use crate::downstream::{Downstream, Phase};
+use crate::fetch::{DownFetch, PendingFetch};
+use crate::ids::{RequestKey, TrackKey};
+use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
+
+/// How an upstream subscription came about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// We subscribed.
+    Subscribe,
+    /// The publisher offered it by PUBLISH.
+    Publish,
+}
+
+/// A publisher of the track.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub origin: Origin,
+    /// Its place in the store once it was accepted.
+    pub source: Option<SourceId>,
+    /// What it was last told.
+    pub forward: bool,
+    /// Data streams of it that began.
+    pub streams_seen: u64,
+    /// Its last word, with the time until which its streams may still come.
+    pub done: Option<(DoneCode, String, StreamCount, Instant)>,
+    /// Streams that have not ended.
+    pub feeds_open: usize,
+}
+
+impl Upstream {
+    pub fn is_established(&self) -> bool {
+        self.source.is_some() && self.done.is_none()
+    }
+
+    /// Whether everything it owed has come, or was waited for.
+    pub fn is_finished(&self, now: Instant) -> bool {
+        let Some((_, _, streams, until)) = &self.done else { return false };
+        let all = match streams {
+            StreamCount::Known(count) => self.streams_seen >= *count,
+            StreamCount::Unknown => false,
+        };
+        self.feeds_open == 0 && all || now >= *until
+    }
+}
+
+/// A fetch of ours that fills the store.
+#[derive(Debug)]
+pub(crate) struct UpFetch {
+    pub feed: FeedKey,
+    pub span: FetchSpan,
+    /// What FETCH_OK said, once it came.
+    pub end: Option<sluice_proto::model::RangeEnd>,
+    pub until: Instant,
+}
+
+/// One track.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub key: TrackKey,
+    pub store: TrackStore,
+    pub properties: TrackProperties,
+    /// Whether properties came from a publisher yet.
+    pub described: bool,
+    /// The publisher's limit on the age of what is sent.
+    pub object_timeout: Option<std::time::Duration>,
+    pub upstreams: BTreeMap<RequestKey, Upstream>,
+    pub downstreams: BTreeMap<RequestKey, Downstream>,
+    pub fetches: BTreeMap<RequestKey, DownFetch>,
+    /// Fetches that wait for a publisher's answer.
+    pub pending_fetches: Vec<PendingFetch>,
+    /// TRACK_STATUS requests that wait for a publisher's answer.
+    pub pending_status: Vec<RequestKey>,
+    pub up_fetches: BTreeMap<RequestKey, UpFetch>,
+    /// The best refusal so far, while others may still accept.
+    pub refusal: Option<RequestError>,
+    /// Nobody takes it: until then it is kept.
+    pub linger_until: Option<Instant>,
+    /// Nobody publishes it any more: until then viewers are kept.
+    pub hold_until: Option<Instant>,
+    pub expire_at: Option<Instant>,
+    /// Memory as last counted in the shard's sum.
+    pub counted_bytes: usize,
+}
+
+impl Track {
+    pub fn new(key: TrackKey, store: TrackStore) -> Self {
+        Self {
+            key,
+            store,
+            properties: TrackProperties::default(),
+            described: false,
+            object_timeout: None,
+            upstreams: BTreeMap::new(),
+            downstreams: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            pending_fetches: Vec::new(),
+            pending_status: Vec::new(),
+            up_fetches: BTreeMap::new(),
+            refusal: None,
+            linger_until: None,
+            hold_until: None,
+            expire_at: None,
+            counted_bytes: 0,
+        }
+    }
+
+    /// Whether a publisher accepted.
+    pub fn is_established(&self) -> bool {
+        self.upstreams.values().any(Upstream::is_established)
+    }
+
+    /// Whether a publisher is being asked.
+    pub fn is_pending(&self) -> bool {
+        self.upstreams.values().any(|upstream| upstream.source.is_none())
+    }
+
+    /// Whether anyone wants objects now.
+    pub fn wants_objects(&self) -> bool {
+        self.downstreams.values().any(Downstream::wants_objects)
+    }
+
+    /// Whether anyone takes it or waits for it.
+    pub fn is_wanted(&self) -> bool {
+        !self.downstreams.is_empty()
+            || !self.fetches.is_empty()
+            || !self.pending_fetches.is_empty()
+            || !self.pending_status.is_empty()
+    }
+
+    /// The upstream that a session's request is.
+    pub fn upstream_of(
+        &mut self,
+        session: crate::ids::SessionKey,
+        request: RequestId,
+    ) -> Option<&mut Upstream> {
+        self.upstreams.get_mut(&RequestKey { session, request })
+    }
+
+    /// The next time something is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let held = self.downstreams.values().filter_map(|down| match down.phase {
+            Phase::Held { until } => Some(until),
+            _ => None,
+        });
+        let done = self.upstreams.values().filter_map(|up| up.done.as_ref().map(|done| done.3));
+        let fetches = self.up_fetches.values().map(|fetch| fetch.until);
+        let pending = self.pending_fetches.iter().map(|fetch| fetch.until);
+        held.chain(done)
+            .chain(fetches)
+            .chain(pending)
+            .chain(self.linger_until)
+            .chain(self.hold_until)
+            .chain(self.expire_at)
+            .min()
+    }
+}

@@ -1,0 +1,216 @@
+//! `sluice relay`: certificates, workers, the small web server, signals.
+
+mod certificate;
+mod signals;
+mod web;
+mod worker;
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use sluice_core::{Limits, Scoping};
+use sluice_net::tls::ServerTls;
+use sluice_net::{NetConfig, NetSecrets};
+use sluice_proto::session::SessionConfig;
+use sluice_proto::wire::Draft;
+use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
+
+use crate::settings::{self, RelaySettings};
+use certificate::Certificate;
+use worker::{Worker, WorkerMessage};
+
+/// The subcommand.
+pub fn command() -> clap::Command {
+    let command = clap::Command::new("relay")
+        .about("Run a relay: WebTransport (https://) and raw QUIC (moqt://) on one UDP port")
+        .arg(
+            clap::Arg::new("print-config")
+                .long("print-config")
+                .action(clap::ArgAction::SetTrue)
+                .help("Print the settings in force as a file for --config, and exit"),
+        );
+    settings::arguments(command, RelaySettings::SETTINGS)
+}
+
+/// Runs until a signal ends it.
+pub fn run(matches: &clap::ArgMatches) -> Result<ExitCode> {
+    let settings = settings::read(matches, RelaySettings::SETTINGS)?;
+    if matches.get_flag("print-config") {
+        print!("{}", settings::to_file(RelaySettings::SETTINGS, &settings));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let relay = Relay::start(&settings)?;
+    relay.announce();
+    relay.run_until_signal(&settings)
+}
+
+/// A relay that runs.
+pub struct Relay {
+    address: SocketAddr,
+    certificate_sha256: String,
+    is_development: bool,
+    to_worker: Sender<WorkerMessage>,
+    waker: LoopWaker,
+    finished: Receiver<()>,
+}
+
+impl Relay {
+    /// Binds, makes or reads the certificate, and starts the threads.
+    pub fn start(settings: &RelaySettings) -> Result<Relay> {
+        if settings.workers != 1 {
+            bail!(
+                "workers = {}: this version runs one worker; start one relay for each core on \
+                 its own port instead",
+                settings.workers
+            );
+        }
+        let certificate = Certificate::obtain(settings)?;
+        let socket = Socket::bind(settings.listen, &SocketOptions::default())?;
+        let address = socket.local_address().context("the socket has no address")?;
+        let protocols: Vec<&str> = settings.drafts.iter().map(|draft| draft.token()).collect();
+        let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)?;
+        let mut net = NetConfig::new(secrets()?);
+        net.server = Some(tls);
+        net.discover_mtu = socket.never_fragments();
+        net.limits.connections_max = settings.connections_max;
+        net.limits.idle_timeout = settings.idle_timeout;
+        let udp = UdpLoop::new(socket).context("cannot poll the socket")?;
+        let waker = udp.waker();
+        let (to_worker, inbox) = channel();
+        let (done, finished) = channel();
+        let scoping = if settings.scoped { Scoping::ByAuthorityAndPath } else { Scoping::One };
+        let worker =
+            Worker::new(udp, net, session_config(settings), limits(settings), scoping, inbox);
+        std::thread::Builder::new()
+            .name("sluice-worker".into())
+            .spawn(move || {
+                worker.run();
+                // Nobody listens any more when the process is ending anyway.
+                let _ = done.send(());
+            })
+            .context("cannot start a thread")?;
+        start_web(address, &certificate.sha256)?;
+        Ok(Relay {
+            address,
+            certificate_sha256: certificate.sha256,
+            is_development: certificate.is_development,
+            to_worker,
+            waker,
+            finished,
+        })
+    }
+
+    /// Says in plain words how to reach it.
+    fn announce(&self) {
+        let host = if self.address.ip().is_unspecified() {
+            format!("localhost:{}", self.address.port())
+        } else {
+            self.address.to_string()
+        };
+        println!("listening on {}", self.address);
+        println!("certificate sha256 {}", self.certificate_sha256);
+        println!("WebTransport  https://{host}/moq");
+        println!("raw QUIC      moqt://{host}/moq");
+        if self.is_development {
+            println!("The certificate is for development: clients accept it by its hash, which");
+            println!("http://{host}/certificate.sha256 also tells; it is made anew at each start.");
+        }
+        println!("ready");
+    }
+
+    /// Waits for a signal, drains, and waits for the end of it; a second signal ends at once.
+    fn run_until_signal(self, settings: &RelaySettings) -> Result<ExitCode> {
+        let signals = signals::start()?;
+        signals.recv().context("the signal thread ended")?;
+        tracing::info!("draining for at most {:?}; a second signal ends at once", settings.drain);
+        self.drain(&settings.goaway_uri, settings.drain);
+        loop {
+            if self.finished.recv_timeout(Duration::from_millis(50)).is_ok() {
+                return Ok(ExitCode::SUCCESS);
+            }
+            if signals.try_recv().is_ok() {
+                tracing::warn!("second signal: ending at once");
+                return Ok(ExitCode::from(130));
+            }
+        }
+    }
+
+    /// Begins to drain.
+    pub fn drain(&self, uri: &str, at_most: Duration) {
+        let message = WorkerMessage::Drain { uri: uri.to_owned(), at_most };
+        if self.to_worker.send(message).is_ok() {
+            // A worker that cannot be woken looks at its mailbox at its next deadline.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+fn session_config(settings: &RelaySettings) -> SessionConfig {
+    let mut config = SessionConfig {
+        drafts: settings.drafts.clone(),
+        implementation: concat!("sluice/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..SessionConfig::default()
+    };
+    config.limits.requests_max = u32::try_from(settings.requests_max).unwrap_or(u32::MAX);
+    config
+}
+
+fn limits(settings: &RelaySettings) -> Limits {
+    let store = settings.memory_max.0 / 2;
+    Limits {
+        store_bytes_max: usize::try_from(store).unwrap_or(usize::MAX),
+        namespaces_max: settings.namespaces_max,
+        linger: settings.linger,
+        rendezvous_max: settings.rendezvous_max,
+        behind_bytes_max: settings.behind_bytes_max.0,
+        behind_groups_max: settings.behind_groups_max,
+        behind_max: settings.behind_max,
+        ..Limits::default()
+    }
+}
+
+fn secrets() -> Result<NetSecrets> {
+    let (mut shared, mut seed) = ([0; 32], [0; 32]);
+    getrandom::fill(&mut shared).map_err(std::io::Error::other).context("no randomness")?;
+    getrandom::fill(&mut seed).map_err(std::io::Error::other).context("no randomness")?;
+    Ok(NetSecrets { shared, seed })
+}
+
+/// Serves the certificate's hash on TCP of the same port. A port that is taken there is said,
+/// not fatal: MOQT does not need it.
+fn start_web(address: SocketAddr, sha256: &str) -> Result<()> {
+    let listener = match TcpListener::bind(address) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(%address, %error, "no web server: TCP port not available");
+            return Ok(());
+        }
+    };
+    let drafts: Vec<String> = Draft::ALL.iter().map(Draft::to_string).collect();
+    let state = web::WebState {
+        certificate_sha256: sha256.to_owned(),
+        greeting: format!(
+            "Sluice {} relays Media over QUIC here (drafts {}).\n\nWebTransport: https:// on this \
+             port, any path. Raw QUIC: moqt:// on this port.\nCertificate hash: \
+             /certificate.sha256\n",
+            env!("CARGO_PKG_VERSION"),
+            drafts.join(", "),
+        ),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("cannot start the web server")?;
+    std::thread::Builder::new()
+        .name("sluice-web".into())
+        .spawn(move || {
+            if let Err(error) = runtime.block_on(web::serve(listener, state)) {
+                tracing::warn!(%error, "the web server ended");
+            }
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! The relay's settings and their defaults.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sluice_proto::wire::Draft;
+
+use super::ByteSize;
+use super::macros::settings;
+
+settings! {
+    /// What `sluice relay` can be told.
+    pub struct RelaySettings {
+        /// Address and port to listen on: UDP for WebTransport and raw QUIC, TCP for
+        /// `GET /certificate.sha256`. `[::]` takes IPv4 as well.
+        listen: SocketAddr = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 4433)), "ADDR:PORT";
+
+        /// Certificate chain in PEM. Without one, a development certificate is made at each
+        /// start; browsers accept it by its hash.
+        tls_cert: Option<PathBuf> = None, "FILE";
+
+        /// Private key of the certificate in PEM.
+        tls_key: Option<PathBuf> = None, "FILE";
+
+        /// Names and addresses that the development certificate is for, besides localhost.
+        host: Vec<String> = Vec::new(), "NAME,...";
+
+        /// Drafts to speak; with a peer that knows several, the newest is used.
+        drafts: Vec<Draft> = Draft::ALL.to_vec(), "LIST";
+
+        /// Keep the tracks of each authority and path apart. Without it every client of this
+        /// relay is in one scope, whatever path it uses.
+        scoped: bool = false, "BOOL";
+
+        /// Worker threads, each with a socket and a shard of the sessions.
+        workers: usize = 1, "NUMBER";
+
+        /// Memory for objects and connections, over all workers.
+        memory_max: ByteSize = ByteSize(1 << 30), "SIZE";
+
+        /// How long running tracks may go on after SIGTERM or Ctrl-C.
+        drain: Duration = Duration::from_secs(5), "DURATION";
+
+        /// Where clients should go when the relay drains; empty tells them to come back to the
+        /// same address.
+        goaway_uri: String = String::new(), "URI";
+
+        /// Connections at the same time; further ones are refused.
+        connections_max: usize = 20_000, "NUMBER";
+
+        /// Close a connection that has been silent for this long.
+        idle_timeout: Duration = Duration::from_secs(30), "DURATION";
+
+        /// Requests that one session may have open.
+        requests_max: usize = 1024, "NUMBER";
+
+        /// Namespaces that one session may publish.
+        namespaces_max: usize = 1024, "NUMBER";
+
+        /// Keep an upstream subscription this long after its last viewer has left.
+        linger: Duration = Duration::from_secs(5), "DURATION";
+
+        /// Longest wait for a publisher that a SUBSCRIBE may ask for.
+        rendezvous_max: Duration = Duration::from_secs(30), "DURATION";
+
+        /// A viewer is behind on a track when this much of it is undelivered; it then goes on
+        /// at the newest group.
+        behind_bytes_max: ByteSize = ByteSize(4 << 20), "SIZE";
+
+        /// A viewer is behind on a track when this many groups of it are undelivered.
+        behind_groups_max: usize = 2, "NUMBER";
+
+        /// A subscription that delivered nothing for this long although there was something ends
+        /// with TOO_FAR_BEHIND.
+        behind_max: Duration = Duration::from_secs(120), "DURATION";
+    }
+}

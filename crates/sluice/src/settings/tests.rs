@@ -1,0 +1,71 @@
+use std::io::Write;
+use std::time::Duration;
+
+use super::value::SettingValue;
+use super::*;
+
+fn settings_from(arguments: &[&str]) -> Result<RelaySettings, SettingsError> {
+    let command = super::arguments(clap::Command::new("relay"), RelaySettings::SETTINGS);
+    let matches = command.try_get_matches_from([&["relay"], arguments].concat()).unwrap();
+    read(&matches, RelaySettings::SETTINGS)
+}
+
+fn file_with(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn every_default_is_read_back_from_its_own_text() {
+    let defaults = RelaySettings::default();
+    let mut read_back = RelaySettings::default();
+    for setting in RelaySettings::SETTINGS {
+        (setting.set)(&mut read_back, &(setting.show)(&defaults)).unwrap_or_else(|error| {
+            panic!("{}: {error}", setting.name);
+        });
+    }
+    assert_eq!(defaults, read_back);
+}
+
+#[test]
+fn a_flag_wins_over_the_file() {
+    let file = file_with("drain = \"9s\"\nscoped = true\n");
+    let path = file.path().to_str().unwrap();
+    let settings = settings_from(&["--config", path, "--drain", "2s"]).unwrap();
+    assert_eq!(settings.drain, Duration::from_secs(2));
+    assert!(settings.scoped);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let file = file_with("listn = \"[::]:1\"\n");
+    let error = settings_from(&["--config", file.path().to_str().unwrap()]).unwrap_err();
+    assert!(error.to_string().ends_with("unknown key `listn`, did you mean `listen`?"), "{error}");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_says_what_is_wanted() {
+    let error = settings_from(&["--drain", "soon"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--drain = \"soon\": expected a duration such as 500ms, 5s or 2m"
+    );
+}
+
+#[test]
+fn the_printed_file_gives_the_same_settings() {
+    let settings = settings_from(&["--scoped", "--drain", "90s"]).unwrap();
+    let file = file_with(&to_file(RelaySettings::SETTINGS, &settings));
+    assert_eq!(settings_from(&["--config", file.path().to_str().unwrap()]).unwrap(), settings);
+}
+
+#[test]
+fn sizes_and_durations_take_units() {
+    assert_eq!(ByteSize::parse("4MiB"), Ok(ByteSize(4 << 20)));
+    assert_eq!(ByteSize::parse("2g"), Ok(ByteSize(2 << 30)));
+    assert_eq!(ByteSize(3 << 10).show(), "3KiB");
+    assert_eq!(Duration::parse("1.5s"), Ok(Duration::from_millis(1500)));
+    assert!(ByteSize::parse("99999999999999GiB").is_err());
+    assert!(Duration::parse("-1s").is_err());
+}

@@ -1,0 +1,76 @@
+//! The built relay, started for a test and ended with it.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+/// A running relay.
+pub struct Relay {
+    child: Child,
+    /// Its address.
+    pub address: SocketAddr,
+    /// SHA-256 of its certificate.
+    pub certificate: [u8; 32],
+}
+
+impl Relay {
+    /// Starts `sluice relay` on a free port of IPv4 loopback and waits until it is ready.
+    pub fn start(arguments: &[&str]) -> Relay {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+            .args(["relay", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the relay starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let (mut address, mut certificate) = (None, None);
+        for line in BufReader::new(stdout).lines() {
+            let line = line.expect("the relay writes text");
+            if let Some(text) = line.strip_prefix("listening on ") {
+                address = text.parse().ok();
+            } else if let Some(text) = line.strip_prefix("certificate sha256 ") {
+                certificate = Some(bytes(text));
+            } else if line == "ready" {
+                break;
+            }
+        }
+        Relay {
+            child,
+            address: address.expect("the relay says its address"),
+            certificate: certificate.expect("the relay says its certificate's hash"),
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().ok()?.code()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bytes(hexadecimal: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte =
+            u8::from_str_radix(&hexadecimal[2 * index..2 * index + 2], 16).expect("hexadecimal");
+    }
+    bytes
+}
+
+/// A runtime for one test.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
