@@ -165,7 +165,8 @@ impl Segmenter {
         self.finished = true;
     }
 
-    /// Begins another pass over the same media: its times go on where the longest track ended.
+    /// Begins another pass over the same media: its times go on where the longest track ended. Audio
+    /// that primes the decoder is played again at each seam, so media to loop should have none.
     pub fn restart(&mut self) {
         let length = self
             .tracks
@@ -270,7 +271,8 @@ fn is_timed(track: &Track) -> bool {
     matches!(track.kind, TrackKind::Video | TrackKind::Audio)
 }
 
-/// How long a frame of a track lasts, from the samples of a fragment. `None` if they tell nothing.
+/// Frames per second of a track, from the samples of a fragment, rounded to a thousandth; what a
+/// catalog says as `framerate`. `None` if the samples tell nothing.
 pub fn frame_rate(timescale: NonZeroU32, samples: &[Sample]) -> Option<f64> {
     let ticks: u64 = samples.iter().map(|sample| u64::from(sample.duration)).sum();
     let rate = samples.len() as f64 * f64::from(timescale.get()) / ticks as f64;

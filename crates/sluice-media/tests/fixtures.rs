@@ -15,7 +15,7 @@ use sluice_media::loc::{LocPackager, Origin};
 use sluice_media::mp4::{
     DemuxLimits, Demuxer, Fragment, Movie, Mp4Error, MuxLimits, Start, TrackKind,
 };
-use sluice_media::segment::{ObjectUnit, Segment, Segmenter, SegmenterLimits};
+use sluice_media::segment::{ObjectUnit, Segment, Segmenter, SegmenterLimits, frame_rate};
 
 const FRAMES: &[u8] = include_bytes!("fixtures/h264_aac_frames.mp4");
 const B_FRAMES: &[u8] = include_bytes!("fixtures/h264_aac_bframes.mp4");
@@ -24,6 +24,7 @@ const HEVC: &[u8] = include_bytes!("fixtures/hevc_opus.mp4");
 const AV1: &[u8] = include_bytes!("fixtures/av1.mp4");
 const VP9: &[u8] = include_bytes!("fixtures/vp9.mp4");
 const PLAIN: &[u8] = include_bytes!("fixtures/plain.mp4");
+const DEMO: &[u8] = include_bytes!("../../sluice/assets/demo.mp4");
 const FRAGMENTED: [&[u8]; 6] = [FRAMES, B_FRAMES, NEGATIVE, HEVC, AV1, VP9];
 
 #[test]
@@ -175,6 +176,28 @@ fn a_second_pass_goes_on_where_the_first_one_ended() {
 }
 
 #[test]
+fn the_demo_loops_without_a_seam_in_picture_and_sound() {
+    let (movie, fragments) = demux(DEMO, 64 << 10).unwrap();
+    assert_eq!(codec_strings(DEMO), ["avc1.4d401e", "mp4a.40.2"]);
+    let mut segmenter = Segmenter::new(&movie, ObjectUnit::Sample, 0, SegmenterLimits::default());
+    let mut segments = Vec::new();
+    for _ in 0..3 {
+        for fragment in fragments.clone() {
+            segmenter.handle_fragment(fragment);
+            segments.extend(std::iter::from_fn(|| segmenter.poll()));
+        }
+        segmenter.restart();
+    }
+    for (track, frames) in [(0, 256), (1, 480)] {
+        let of_track = segments.iter().filter(|segment| segment.track == track);
+        let times: Vec<u64> = of_track.map(|segment| segment.samples[0].decode_time).collect();
+        assert!(times.len() > 2 * frames, "two whole passes came out");
+        let step = u64::from(movie.tracks[track].timescale.get()) * 1024 / 100 / frames as u64;
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == step), "track {track}");
+    }
+}
+
+#[test]
 fn a_silent_track_does_not_hold_the_others_for_ever() {
     let (movie, fragments) = demux(FRAMES, 4096).unwrap();
     let limits = SegmenterLimits { held_samples_max: 5, ..SegmenterLimits::default() };
@@ -226,6 +249,8 @@ fn the_catalog_of_a_file_tells_what_a_player_needs() {
     assert_eq!(audio.samplerate, Some(48_000));
     assert_eq!(catalog.init_of(audio).unwrap().unwrap()[..2], [0x11, 0x88]);
     assert!(video.is_live && video.init_ref.is_some() && video.init_data.is_some());
+    let (movie, fragments) = demux(B_FRAMES, 4096).unwrap();
+    assert_eq!(frame_rate(movie.tracks[0].timescale, &fragments[0].samples), Some(12.0));
 }
 
 #[test]
