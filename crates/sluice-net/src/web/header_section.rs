@@ -154,14 +154,16 @@ impl<'a> Input<'a> {
         }
         let (raw, rest) = self.bytes.split_at(length);
         self.bytes = rest;
-        if !is_huffman {
-            budget.charge(length)?;
-            return Ok(String::from_utf8_lossy(raw).into_owned());
-        }
-        // No code is shorter than five bits, so this also bounds what is decoded in vain.
-        let decoded = huffman::decode(raw, length * 8 / 5).ok_or(HeaderFault::Malformed)?;
-        budget.charge(decoded.len())?;
-        Ok(String::from_utf8_lossy(&decoded).into_owned())
+        let string = if is_huffman {
+            // No code is shorter than five bits, so this also bounds what is decoded in vain.
+            let decoded = huffman::decode(raw, length * 8 / 5).ok_or(HeaderFault::Malformed)?;
+            String::from_utf8_lossy(&decoded).into_owned()
+        } else {
+            String::from_utf8_lossy(raw).into_owned()
+        };
+        // A byte that is no UTF-8 is replaced by three.
+        budget.charge(string.len())?;
+        Ok(string)
     }
 }
 
@@ -246,5 +248,10 @@ mod tests {
         assert!(HeaderSection::decode(&section.encode()).is_ok());
         section.push("", "");
         assert_eq!(HeaderSection::decode(&section.encode()), Err(HeaderFault::TooLarge));
+        // Static name 0 with 6,000 bytes that are no UTF-8.
+        let mut replaced = vec![0, 0, 0b0101_0000];
+        encode_integer(0, 7, 6_000, &mut replaced);
+        replaced.resize(replaced.len() + 6_000, 0xFF);
+        assert_eq!(HeaderSection::decode(&replaced), Err(HeaderFault::TooLarge));
     }
 }
