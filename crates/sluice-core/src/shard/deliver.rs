@@ -1,16 +1,19 @@
 //! Objects going out: each session that has something, once a turn.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use sluice_proto::model::{DoneCode, RequestId, ResetCode};
 use sluice_proto::transport::Transport;
 
-use super::{Drain, Role, Shard, Transports};
+use super::{Drain, Role, SessionEntry, Shard, Transports};
 use crate::downstream::{Phase, Served};
 use crate::fetch::Fetched;
 use crate::ids::{RequestKey, SessionKey, TrackId};
+use crate::limits::Limits;
 use crate::notice::Notice;
 use crate::store::UnknownSpan;
+use crate::track::Track;
 
 /// What serving a session leaves to do when its connection is given back.
 #[derive(Default)]
@@ -119,122 +122,10 @@ impl Shard {
         if entry.session.is_closed() {
             return;
         }
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for (id, role) in &entry.requests {
-            let (Role::Downstream(track_id) | Role::Fetch(track_id)) = role else { continue };
-            let Some(track) = tracks.get_mut(track_id) else { continue };
-            let who = RequestKey { session: key, request: *id };
-            for (of, fetch) in track.fetches.range(who..) {
-                // Fills of a subscription stand under the ids of the updates that asked for them.
-                if of.session != key {
-                    break;
-                }
-                if of.request == *id || fetch.subscription == Some(*id) {
-                    candidates.push(Candidate {
-                        rank: (fetch.priority.0, 0, 0, 0),
-                        track: *track_id,
-                        request: of.request,
-                        what: What::Fetch,
-                    });
-                }
-            }
-            let Some(down) = track.downstreams.get_mut(&who) else { continue };
-            if !down.forward {
-                down.pause(&mut entry.session, transport, ResetCode::Cancelled);
-            }
-            down.refresh(&track.store);
-            down.serve_datagrams(*id, &mut track.store, &mut entry.session, transport);
-            let timeout = match (down.object_timeout, track.object_timeout) {
-                (Some(viewer), Some(publisher)) => Some(viewer.min(publisher)),
-                (viewer, publisher) => viewer.or(publisher),
-            };
-            if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
-                let wake = down.expire(timeout, &track.store, &mut entry.session, transport, now);
-                after.wake = after.wake.into_iter().chain(wake).min();
-            }
-            if let Some(missed) =
-                down.catch_up(&track.store, &mut entry.session, transport, limits, now)
-            {
-                after.behind.push((*track_id, missed));
-            }
-            for index in 0..down.streams.len() {
-                candidates.push(Candidate {
-                    rank: down.rank(index, &track.store),
-                    track: *track_id,
-                    request: *id,
-                    what: What::Subgroup(index),
-                });
-            }
-        }
-        candidates.sort_unstable();
-        let mut full = false;
-        let mut removed: Vec<(TrackId, RequestId, usize)> = Vec::new();
-        for candidate in candidates {
-            if full {
-                break;
-            }
-            let Some(track) = tracks.get_mut(&candidate.track) else { continue };
-            let who = RequestKey { session: key, request: candidate.request };
-            match candidate.what {
-                What::Fetch => {
-                    let Some(fetch) = track.fetches.get_mut(&who) else { continue };
-                    let store = &mut track.store;
-                    let session = &mut entry.session;
-                    match fetch.serve(candidate.request, store, session, transport, limits, now) {
-                        Fetched::Full => full = true,
-                        Fetched::Ask(span) => after.asks.push((candidate.track, who, span)),
-                        Fetched::Over => {
-                            track.fetches.remove(&who);
-                            after.over.push((candidate.track, who));
-                        }
-                        Fetched::Wait | Fetched::NoCredit => {}
-                    }
-                }
-                What::Subgroup(index) => {
-                    let Some(down) = track.downstreams.get_mut(&who) else { continue };
-                    // Streams that ended before shifted this one.
-                    let shift = removed
-                        .iter()
-                        .filter(|(t, r, i)| {
-                            *t == candidate.track && *r == candidate.request && *i < index
-                        })
-                        .count();
-                    let at = index - shift;
-                    let store = &mut track.store;
-                    let session = &mut entry.session;
-                    match down.serve(at, candidate.request, store, session, transport, limits) {
-                        Served::Full => full = true,
-                        Served::Over => {
-                            removed.push((candidate.track, candidate.request, index));
-                        }
-                        Served::Idle | Served::NoCredit => {}
-                    }
-                }
-            }
-        }
-        for (id, role) in &entry.requests {
-            let Role::Downstream(track_id) = role else { continue };
-            let Some(track) = tracks.get_mut(track_id) else { continue };
-            let who = RequestKey { session: key, request: *id };
-            let Some(down) = track.downstreams.get_mut(&who) else { continue };
-            let stuck = full && !down.streams.is_empty();
-            if down.is_stuck(stuck, limits, now) {
-                down.pause(&mut entry.session, transport, ResetCode::TooFarBehind);
-                let reason = "nothing could be delivered for too long".to_owned();
-                down.phase = Phase::Ending { code: DoneCode::TooFarBehind, reason };
-            }
-            if stuck {
-                let soon = now + limits.behind_wait;
-                let wake = down.stuck_deadline(limits).map(|at| at.min(soon));
-                after.wake = after.wake.into_iter().chain(wake).min();
-            }
-            if let Phase::Ending { code, reason } = &down.phase
-                && (down.is_drained() || !down.forward)
-                && !track.fetches.values().any(|fetch| fetch.subscription == Some(*id))
-            {
-                after.ended.push((*track_id, *id, *code, reason.clone()));
-            }
-        }
+        let mut serving = Serving { key, entry, tracks, limits, transport, after, now };
+        let candidates = serving.candidates();
+        let full = serving.serve(candidates);
+        serving.settle(full);
         entry.session.flush(transport, now);
     }
 
@@ -277,4 +168,157 @@ impl Shard {
             }
         }
     }
+}
+
+/// One session being served.
+struct Serving<'a> {
+    key: SessionKey,
+    entry: &'a mut SessionEntry,
+    tracks: &'a mut BTreeMap<TrackId, Track>,
+    limits: &'a Limits,
+    transport: &'a mut dyn Transport,
+    after: &'a mut After,
+    now: Instant,
+}
+
+impl Serving<'_> {
+    fn who(&self, request: RequestId) -> RequestKey {
+        RequestKey { session: self.key, request }
+    }
+
+    /// What can be sent, best first. Subscriptions give up here what they are late with.
+    fn candidates(&mut self) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let Self { key, entry, tracks, limits, transport, after, now } = self;
+        for (id, role) in &entry.requests {
+            let (Role::Downstream(track_id) | Role::Fetch(track_id)) = role else { continue };
+            let Some(track) = tracks.get_mut(track_id) else { continue };
+            let who = RequestKey { session: *key, request: *id };
+            for (of, fetch) in track.fetches.range(who..) {
+                // Fills of a subscription stand under the ids of the updates that asked for them.
+                if of.session != *key {
+                    break;
+                }
+                if of.request == *id || fetch.subscription == Some(*id) {
+                    candidates.push(Candidate {
+                        rank: (fetch.priority.0, 0, 0, 0),
+                        track: *track_id,
+                        request: of.request,
+                        what: What::Fetch,
+                    });
+                }
+            }
+            let Some(down) = track.downstreams.get_mut(&who) else { continue };
+            let session = &mut entry.session;
+            if !down.forward {
+                down.pause(session, *transport, ResetCode::Cancelled);
+            }
+            down.refresh(&track.store);
+            down.serve_datagrams(*id, &mut track.store, session, *transport);
+            if let Some(timeout) = shorter(down.object_timeout, track.object_timeout) {
+                let wake = down.expire(timeout, &track.store, session, *transport, *now);
+                after.wake = after.wake.into_iter().chain(wake).min();
+            }
+            let missed = down.catch_up(&track.store, session, *transport, limits, *now);
+            after.behind.extend(missed.map(|bytes| (*track_id, bytes)));
+            candidates.extend((0..down.streams.len()).map(|index| Candidate {
+                rank: down.rank(index, &track.store),
+                track: *track_id,
+                request: *id,
+                what: What::Subgroup(index),
+            }));
+        }
+        candidates.sort_unstable();
+        candidates
+    }
+
+    /// Serves the best first, until the connection takes no more. Whether that came.
+    fn serve(&mut self, candidates: Vec<Candidate>) -> bool {
+        let mut removed: Vec<(TrackId, RequestId, usize)> = Vec::new();
+        for candidate in candidates {
+            let full = match candidate.what {
+                What::Fetch => self.serve_fetch(candidate),
+                What::Subgroup(index) => self.serve_subgroup(candidate, index, &mut removed),
+            };
+            if full {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn serve_fetch(&mut self, candidate: Candidate) -> bool {
+        let who = self.who(candidate.request);
+        let Some(track) = self.tracks.get_mut(&candidate.track) else { return false };
+        let Some(fetch) = track.fetches.get_mut(&who) else { return false };
+        let (store, session) = (&mut track.store, &mut self.entry.session);
+        let (limits, now) = (self.limits, self.now);
+        match fetch.serve(candidate.request, store, session, self.transport, limits, now) {
+            Fetched::Full => return true,
+            Fetched::Ask(span) => self.after.asks.push((candidate.track, who, span)),
+            Fetched::Over => {
+                track.fetches.remove(&who);
+                self.after.over.push((candidate.track, who));
+            }
+            Fetched::Wait | Fetched::NoCredit => {}
+        }
+        false
+    }
+
+    fn serve_subgroup(
+        &mut self,
+        candidate: Candidate,
+        index: usize,
+        removed: &mut Vec<(TrackId, RequestId, usize)>,
+    ) -> bool {
+        let who = self.who(candidate.request);
+        let Some(track) = self.tracks.get_mut(&candidate.track) else { return false };
+        let Some(down) = track.downstreams.get_mut(&who) else { return false };
+        // Streams that ended before shifted this one.
+        let of_same = |(track, request, _): &&(TrackId, RequestId, usize)| {
+            *track == candidate.track && *request == candidate.request
+        };
+        let shift = removed.iter().filter(of_same).filter(|(.., at)| *at < index).count();
+        let (store, session) = (&mut track.store, &mut self.entry.session);
+        let request = candidate.request;
+        match down.serve(index - shift, request, store, session, self.transport, self.limits) {
+            Served::Full => return true,
+            Served::Over => removed.push((candidate.track, request, index)),
+            Served::Idle | Served::NoCredit => {}
+        }
+        false
+    }
+
+    /// Notes which subscriptions are stuck and which are over.
+    fn settle(&mut self, full: bool) {
+        let Self { key, entry, tracks, limits, transport, after, now } = self;
+        for (id, role) in &entry.requests {
+            let Role::Downstream(track_id) = role else { continue };
+            let Some(track) = tracks.get_mut(track_id) else { continue };
+            let who = RequestKey { session: *key, request: *id };
+            let Some(down) = track.downstreams.get_mut(&who) else { continue };
+            let stuck = full && !down.streams.is_empty();
+            if down.is_stuck(stuck, limits, *now) {
+                down.pause(&mut entry.session, *transport, ResetCode::TooFarBehind);
+                let reason = "nothing could be delivered for too long".to_owned();
+                down.phase = Phase::Ending { code: DoneCode::TooFarBehind, reason };
+            }
+            if stuck {
+                let soon = *now + limits.behind_wait;
+                let wake = down.stuck_deadline(limits).map(|at| at.min(soon));
+                after.wake = after.wake.into_iter().chain(wake).min();
+            }
+            if let Phase::Ending { code, reason } = &down.phase
+                && (down.is_drained() || !down.forward)
+                && !track.fetches.values().any(|fetch| fetch.subscription == Some(*id))
+            {
+                after.ended.push((*track_id, *id, *code, reason.clone()));
+            }
+        }
+    }
+}
+
+/// The shorter of two delivery timeouts; zero and none mean that there is none.
+fn shorter(viewer: Option<Duration>, publisher: Option<Duration>) -> Option<Duration> {
+    viewer.into_iter().chain(publisher).filter(|timeout| !timeout.is_zero()).min()
 }
