@@ -1,7 +1,7 @@
 //! The store against a naive model, driven by operations.
 //!
 //! [`run`] reads operations from bytes, so a property test and a fuzzer can both drive it. The
-//! model is a [`Truth`]: plain lists of what each group holds. Sources bring parts of it, in
+//! model is a `Truth`: plain lists of what each group holds. Sources bring parts of it, in
 //! chunks, late, twice, with resets; groups are evicted at any time. Every reader is held against
 //! the truth and not against how the store works:
 //!
