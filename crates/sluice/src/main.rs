@@ -1,12 +1,13 @@
 //! `sluice`: a Media over QUIC relay and its tools.
 //!
-//! Each subcommand has a module. Settings and their sources are in [`settings`]. Protocol and routing decisions are made in the crates
-//! below, never here.
+//! Each subcommand has a module. Settings and their sources are in [`settings`]. Protocol and
+//! routing decisions are made in the crates below, never here.
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
 mod relay;
 mod settings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Command;
@@ -42,6 +43,7 @@ fn start_log() {
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
