@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sluice_proto::model::{
@@ -78,9 +79,9 @@ pub(crate) enum ToDriver {
         key: PublicationKey,
         track: FullTrackName,
         properties: TrackProperties,
-        offer: Option<oneshot::Sender<Result<(), RequestError>>>,
         state: watch::Sender<WriterState>,
     },
+    Offer(PublicationKey, oneshot::Sender<Result<(), RequestError>>),
     Subscribe {
         key: SubscriptionKey,
         track: FullTrackName,
@@ -138,32 +139,13 @@ impl Client {
         self.answer(answered).await
     }
 
-    /// Begins a track, served to whoever subscribes to it under a published namespace.
+    /// Begins a track. It is served to whoever subscribes to it under a published namespace, and
+    /// can be [offered](TrackWriter::offer). A namespace is better published after its tracks are
+    /// open: a subscriber may be waiting already.
     pub fn open_track(&self, track: FullTrackName, properties: TrackProperties) -> TrackWriter {
-        self.writer(track, properties, None)
-    }
-
-    /// Begins a track and offers it by PUBLISH; returns when the relay took it.
-    pub async fn publish(
-        &self,
-        track: FullTrackName,
-        properties: TrackProperties,
-    ) -> Result<TrackWriter, ClientError> {
-        let (answer, answered) = oneshot::channel();
-        let writer = self.writer(track, properties, Some(answer));
-        self.answer(answered).await?;
-        Ok(writer)
-    }
-
-    fn writer(
-        &self,
-        track: FullTrackName,
-        properties: TrackProperties,
-        offer: Option<oneshot::Sender<Result<(), RequestError>>>,
-    ) -> TrackWriter {
         let key = PublicationKey(self.key());
         let (state, watched) = watch::channel(WriterState::default());
-        self.send(ToDriver::OpenTrack { key, track, properties, offer, state });
+        self.send(ToDriver::OpenTrack { key, track, properties, state });
         TrackWriter { key, client: self.clone(), state: watched }
     }
 
@@ -250,18 +232,7 @@ impl Drop for Shared {
 }
 
 fn describe(end: Option<&SessionEnd>) -> String {
-    match end {
-        Some(SessionEnd::Peer { code, wire_code, reason }) => match code {
-            Some(code) => format!("closed by the relay with {code:?} ({wire_code:#x}) {reason:?}"),
-            None => format!("closed by the relay with code {wire_code:#x} {reason:?}"),
-        },
-        Some(SessionEnd::Violation { code, violation }) => {
-            format!("the relay broke a rule ({code:?}): {violation}")
-        }
-        Some(SessionEnd::Local { code, reason }) => format!("closed here ({code:?}) {reason}"),
-        Some(SessionEnd::Lost(reason)) => format!("connection lost: {reason}"),
-        None => "closed".to_owned(),
-    }
+    end.map_or_else(|| "closed".to_owned(), driver::describe_end)
 }
 
 /// Writes the objects of one track.
@@ -272,6 +243,14 @@ pub struct TrackWriter {
 }
 
 impl TrackWriter {
+    /// Offers the track by PUBLISH, without a namespace; returns when the relay took it. The relay
+    /// says later whether anybody wants objects; those written before are the track's past.
+    pub async fn offer(&mut self) -> Result<(), ClientError> {
+        let (answer, answered) = oneshot::channel();
+        self.client.send(ToDriver::Offer(self.key, answer));
+        self.client.answer(answered).await
+    }
+
     /// Adds an object. Waits while more than `PeerLimits::backlog_bytes_max` is unsent.
     pub async fn write(&mut self, object: Object) -> Result<(), ClientError> {
         let max = self.client.shared.backlog_max;
@@ -299,7 +278,7 @@ impl TrackWriter {
     async fn wait(&mut self, ready: impl Fn(&WriterState) -> bool) -> Result<(), ClientError> {
         let state = self.state.wait_for(|state| ready(state) || state.closed).await;
         match state {
-            Ok(state) if ready(&state) => Ok(()),
+            Ok(state) if state.delivered || !state.closed => Ok(()),
             _ => Err(self.client.ended()),
         }
     }
@@ -320,9 +299,18 @@ impl Reader {
         &self.ok
     }
 
-    /// The next object; `None` when the track is over, see [`Reader::end`].
+    /// The next object; `None` when the track is over, see [`Reader::end`]. Dropping the future
+    /// loses nothing.
     pub async fn next(&mut self) -> Result<Option<Object>, ClientError> {
-        match self.inbox.recv().await {
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// [`Reader::next`] for who reads several tracks at once.
+    pub fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Object>, ClientError>> {
+        Poll::Ready(match ready!(self.inbox.poll_recv(context)) {
             Some(TrackNews::Object(object)) => {
                 let taken = PeerCommand::Taken(object.payload.len());
                 self.client.send(ToDriver::Command(taken));
@@ -334,7 +322,7 @@ impl Reader {
             }
             None if self.end.is_some() => Ok(None),
             None => Err(self.client.ended()),
-        }
+        })
     }
 
     /// How the track ended, once [`Reader::next`] returned `None`.

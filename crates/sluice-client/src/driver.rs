@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use sluice_net::dial::{Dial, DialError, Via};
-use sluice_net::tls::{ClientTls, DefaultTimeProvider, RootCertStore, TlsError};
+use sluice_net::tls::{CertificateDer, ClientTls, DefaultTimeProvider, RootCertStore, TlsError};
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
 use sluice_proto::model::{RequestCode, RequestError, SessionCode, SubscribeOk, TrackNamespace};
 use sluice_proto::session::{ReadProgress, SessionConfig, SessionEnd};
@@ -28,6 +28,8 @@ use crate::target::Target;
 pub enum Trust {
     /// Those with a certificate that a public root vouches for.
     System,
+    /// Those with a certificate that one of these authorities vouches for.
+    Authorities(Vec<CertificateDer<'static>>),
     /// Those with a certificate of one of these SHA-256 hashes.
     CertificateHashes(Vec<[u8; 32]>),
     /// All of them. Anyone on the path can read and change everything.
@@ -57,6 +59,20 @@ pub enum ConnectError {
     /// The dial was refused locally.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// The relay's certificate is not one to trust.
+    #[error("the certificate of {target} is not trusted: {reason}")]
+    Certificate {
+        /// Where to.
+        target: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The relay speaks none of the drafts offered.
+    #[error("{target} speaks none of the drafts offered")]
+    NoCommonDraft {
+        /// Where to.
+        target: String,
+    },
     /// The handshake failed, or setup did.
     #[error("cannot connect to {target}: {reason}")]
     Failed {
@@ -307,11 +323,15 @@ impl Driver {
                 self.namespaces.push((namespace.clone(), answer));
                 peer.handle_command(PeerCommand::PublishNamespace(namespace), now);
             }
-            ToDriver::OpenTrack { key, track, properties, offer, state } => {
-                let offered = offer.is_some();
-                self.writers.insert(key, WriterSide { offer, state });
-                let open = PeerCommand::OpenTrack { key, track, properties, offer: offered };
-                peer.handle_command(open, now);
+            ToDriver::OpenTrack { key, track, properties, state } => {
+                self.writers.insert(key, WriterSide { offer: None, state });
+                peer.handle_command(PeerCommand::OpenTrack { key, track, properties }, now);
+            }
+            ToDriver::Offer(key, answer) => {
+                if let Some(side) = self.writers.get_mut(&key) {
+                    side.offer = Some(answer);
+                }
+                peer.handle_command(PeerCommand::Offer(key), now);
             }
             ToDriver::Subscribe {
                 key,
@@ -455,8 +475,7 @@ impl Driver {
         let said = self.ended.borrow().clone();
         let end = said.unwrap_or(end);
         if let Some(ready) = ready.take() {
-            let reason = format!("{end:?}");
-            let _ = ready.send(Err(ConnectError::Failed { target: self.target.clone(), reason }));
+            let _ = ready.send(Err(refusal(self.target.clone(), &end)));
         }
         self.ended.send_replace(Some(end));
         for side in self.writers.values() {
@@ -491,12 +510,60 @@ fn client_tls(trust: &Trust) -> Result<ClientTls, TlsError> {
             }
             sluice_net::tls::Trust::Roots(Arc::new(roots))
         }
+        Trust::Authorities(certificates) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates {
+                roots.add(certificate.clone()).map_err(TlsError::Certificate)?;
+            }
+            sluice_net::tls::Trust::Roots(Arc::new(roots))
+        }
         Trust::CertificateHashes(hashes) => {
             sluice_net::tls::Trust::CertificateHashes(hashes.clone())
         }
         Trust::InsecureAcceptAnyCertificate => sluice_net::tls::Trust::InsecureAcceptAnyCertificate,
     };
     ClientTls::new(trust, Arc::new(DefaultTimeProvider))
+}
+
+/// What the end of a session that never began says. The TLS library tells its faults in words
+/// alone.
+fn refusal(target: String, end: &SessionEnd) -> ConnectError {
+    const BAD_CERTIFICATE: &str = "invalid peer certificate: ";
+    match end {
+        SessionEnd::Lost(text) if text.contains(BAD_CERTIFICATE) => {
+            let said = text.rsplit(BAD_CERTIFICATE).next().unwrap_or_default();
+            let reason = match said {
+                "ApplicationVerificationFailure" => "another hash".to_owned(),
+                "UnknownIssuer" => "nobody known vouches for it".to_owned(),
+                other => other.to_owned(),
+            };
+            ConnectError::Certificate { target, reason }
+        }
+        SessionEnd::Lost(text) if text.contains("no application protocol") => {
+            ConnectError::NoCommonDraft { target }
+        }
+        SessionEnd::Peer { code: Some(SessionCode::VersionNegotiationFailed), .. } => {
+            ConnectError::NoCommonDraft { target }
+        }
+        other => ConnectError::Failed { target, reason: describe_end(other) },
+    }
+}
+
+/// The end of a session in words.
+pub(crate) fn describe_end(end: &SessionEnd) -> String {
+    match end {
+        SessionEnd::Peer { code: Some(code), wire_code, reason } => {
+            format!("closed by the relay with {code:?} ({wire_code:#x}) {reason}")
+        }
+        SessionEnd::Peer { code: None, wire_code, reason } => {
+            format!("closed by the relay with code {wire_code:#x} {reason}")
+        }
+        SessionEnd::Violation { code, violation } => {
+            format!("the relay broke a rule ({code:?}): {violation}")
+        }
+        SessionEnd::Local { code, reason } => format!("closed here ({code:?}) {reason}"),
+        SessionEnd::Lost(reason) => format!("connection lost: {reason}"),
+    }
 }
 
 fn describe(reason: &CloseReason) -> String {

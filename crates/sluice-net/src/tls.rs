@@ -8,10 +8,11 @@ use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 
 pub use rustls::RootCertStore;
+pub use rustls::pki_types::CertificateDer;
 pub use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 /// The ALPN of HTTP/3, which carries WebTransport.

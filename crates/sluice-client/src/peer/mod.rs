@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    FullTrackName, LocationFilter, Priority, Publish, PublishNamespace, PublishOk, Request,
-    RequestCode, RequestError, RequestId, RequestOk, ResetCode, SessionCode, SubscribeOk,
-    TrackNamespace, TrackProperties,
+    FullTrackName, LocationFilter, Priority, PublishNamespace, PublishOk, Request, RequestCode,
+    RequestError, RequestId, RequestOk, ResetCode, SessionCode, SubscribeOk, TrackNamespace,
+    TrackProperties,
 };
 use sluice_proto::session::{
     CommandError, ReadProgress, RequestEnd, Response, Session, SessionConfig, SessionEnd,
@@ -91,7 +91,7 @@ pub enum PeerCommand {
     PublishNamespace(TrackNamespace),
     /// Take that back.
     WithdrawNamespace(TrackNamespace),
-    /// Begin a track. It is served to whoever subscribes, and offered by PUBLISH if asked.
+    /// Begin a track. It is served to whoever subscribes.
     OpenTrack {
         /// Names it from now on.
         key: PublicationKey,
@@ -99,9 +99,9 @@ pub enum PeerCommand {
         track: FullTrackName,
         /// Its properties.
         properties: TrackProperties,
-        /// Whether to offer it by PUBLISH.
-        offer: bool,
     },
+    /// Offer a track by PUBLISH. What was written before is its past.
+    Offer(PublicationKey),
     /// Add an object to a track.
     Write(PublicationKey, Object),
     /// No more objects follow in a group; its streams are finished.
@@ -241,7 +241,10 @@ impl Peer {
         self.session.flush(transport, now);
         let Self { session, publications, limits, events, .. } = self;
         let mut ended = Vec::new();
-        for (key, publication) in publications.iter_mut() {
+        // What is more urgent goes first when there is not room for all.
+        let mut by_priority: Vec<_> = publications.iter_mut().collect();
+        by_priority.sort_by_key(|(key, publication)| (publication.priority(), **key));
+        for (key, publication) in by_priority {
             publication.pump(session, transport, limits);
             if let Some(backlog) = publication.changed_backlog() {
                 events.push_back(PeerEvent::Backlog(*key, backlog));
@@ -264,9 +267,11 @@ impl Peer {
         match command {
             PeerCommand::PublishNamespace(namespace) => self.publish_namespace(namespace),
             PeerCommand::WithdrawNamespace(namespace) => self.withdraw_namespace(&namespace),
-            PeerCommand::OpenTrack { key, track, properties, offer } => {
-                self.open_track(key, track, properties, offer);
+            PeerCommand::OpenTrack { key, track, properties } => {
+                let alias = self.session.next_alias();
+                self.publications.insert(key, Publication::new(track, alias, properties));
             }
+            PeerCommand::Offer(key) => self.offer(key),
             PeerCommand::Write(key, object) => {
                 if let Some(publication) = self.publications.get_mut(&key) {
                     publication.write(object);
@@ -318,28 +323,17 @@ impl Peer {
         }
     }
 
-    fn open_track(
-        &mut self,
-        key: PublicationKey,
-        track: FullTrackName,
-        properties: TrackProperties,
-        offer: bool,
-    ) {
-        let alias = self.session.next_alias();
-        let mut publication = Publication::new(track.clone(), alias, properties.clone());
-        if offer {
-            let request = Publish { track, alias, properties, ..Publish::default() };
-            match self.session.request(Request::Publish(request)) {
-                Ok(id) => {
-                    self.requests.insert(id, Owner::Offer(key));
-                    publication.offered(id);
-                }
-                Err(error) => {
-                    self.events.push_back(PeerEvent::OfferAnswered(key, Err(refused(&error))));
-                }
+    fn offer(&mut self, key: PublicationKey) {
+        let Some(publication) = self.publications.get_mut(&key) else { return };
+        match self.session.request(Request::Publish(publication.offer())) {
+            Ok(id) => {
+                self.requests.insert(id, Owner::Offer(key));
+                publication.offered(id);
+            }
+            Err(error) => {
+                self.events.push_back(PeerEvent::OfferAnswered(key, Err(refused(&error))));
             }
         }
-        self.publications.insert(key, publication);
     }
 
     fn handle_session_events(&mut self, transport: &mut dyn Transport, now: Instant) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sluice_proto::model::{
     Delivery, DoneCode, Fetch, FetchOk, FetchRange, Fill, FullTrackName, GroupId, GroupOrder,
-    JoiningStart, Location, LocationFilter, ObjectStatus, Properties, PublishOk, RangeEnd,
-    RequestCode, RequestError, RequestId, RequestUpdate, SubgroupId, Subscribe, SubscribeOk,
-    TrackAlias, TrackProperties,
+    JoiningStart, Location, LocationFilter, ObjectStatus, Priority, Properties, Publish, PublishOk,
+    RangeEnd, RequestCode, RequestError, RequestId, RequestUpdate, SubgroupId, Subscribe,
+    SubscribeOk, TrackAlias, TrackProperties,
 };
 use sluice_proto::session::Session;
 use sluice_proto::transport::{StreamId, Transport};
@@ -31,6 +31,7 @@ pub(super) struct Publication {
     track: FullTrackName,
     alias: TrackAlias,
     properties: TrackProperties,
+    priority: Priority,
     groups: BTreeMap<GroupId, LocalGroup>,
     largest: Option<Location>,
     ended: bool,
@@ -42,10 +43,13 @@ pub(super) struct Publication {
 
 impl Publication {
     pub fn new(track: FullTrackName, alias: TrackAlias, properties: TrackProperties) -> Self {
+        // Properties that the drafts forbid are refused by who receives them.
+        let settings = properties.settings().unwrap_or_default();
         Self {
             track,
             alias,
             properties,
+            priority: settings.priority.unwrap_or_default(),
             groups: BTreeMap::new(),
             largest: None,
             ended: false,
@@ -62,6 +66,11 @@ impl Publication {
 
     pub fn properties(&self) -> &TrackProperties {
         &self.properties
+    }
+
+    /// Publisher priority of objects that name none.
+    pub fn priority(&self) -> Priority {
+        self.priority
     }
 
     pub fn largest(&self) -> Option<Location> {
@@ -125,6 +134,17 @@ impl Publication {
             properties: Properties::default(),
             status: ObjectStatus::EndOfTrack,
             payload: bytes::Bytes::new(),
+        }
+    }
+
+    /// The offer of this track.
+    pub fn offer(&self) -> Publish {
+        Publish {
+            track: self.track.clone(),
+            alias: self.alias,
+            largest: self.largest,
+            properties: self.properties.clone(),
+            ..Publish::default()
         }
     }
 
