@@ -4,8 +4,15 @@
 //! routing decisions are made in the crates below, never here.
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
+mod connection;
+mod demo;
+mod exit;
+mod progress;
+mod publish;
 mod relay;
 mod settings;
+mod signals;
+mod subscribe;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -17,6 +24,9 @@ fn main() -> ExitCode {
     start_log();
     let result = match matches.subcommand() {
         Some(("relay", matches)) => relay::run(matches),
+        Some(("publish", matches)) => publish::run(matches),
+        Some(("subscribe", matches)) => subscribe::run(matches),
+        Some(("demo", matches)) => demo::run(matches),
         _ => unreachable!("clap requires a known subcommand"),
     };
     match result {
@@ -34,7 +44,10 @@ fn command() -> Command {
         .about("A Media over QUIC relay that speaks every draft, and its tools")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(demo::command())
         .subcommand(relay::command())
+        .subcommand(publish::command())
+        .subcommand(subscribe::command())
 }
 
 /// Logs go to standard error, `info` and up unless `RUST_LOG` says otherwise.

@@ -1,7 +1,6 @@
 //! `sluice relay`: certificates, workers, the small web server, signals.
 
 mod certificate;
-mod signals;
 mod web;
 mod worker;
 
@@ -19,6 +18,7 @@ use sluice_proto::wire::Draft;
 use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
 
 use crate::settings::{self, RelaySettings};
+use crate::signals::Signals;
 use certificate::Certificate;
 use worker::{Worker, WorkerMessage};
 
@@ -121,19 +121,34 @@ impl Relay {
         println!("ready");
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// SHA-256 of its certificate, in hexadecimal.
+    pub fn certificate_sha256(&self) -> &str {
+        &self.certificate_sha256
+    }
+
     /// Waits for a signal, drains, and waits for the end of it; a second signal ends at once.
     fn run_until_signal(self, settings: &RelaySettings) -> Result<ExitCode> {
-        let signals = signals::start()?;
-        signals.recv().context("the signal thread ended")?;
+        let mut signals = Signals::start()?;
+        signals.wait();
         tracing::info!("draining for at most {:?}; a second signal ends at once", settings.drain);
         self.drain(&settings.goaway_uri, settings.drain);
+        Ok(self.wait(&mut signals))
+    }
+
+    /// Waits for the end of draining, or for a signal.
+    pub fn wait(&self, signals: &mut Signals) -> ExitCode {
         loop {
             if self.finished.recv_timeout(Duration::from_millis(50)).is_ok() {
-                return Ok(ExitCode::SUCCESS);
+                return ExitCode::SUCCESS;
             }
-            if signals.try_recv().is_ok() {
+            if signals.came() {
                 tracing::warn!("second signal: ending at once");
-                return Ok(ExitCode::from(130));
+                return ExitCode::from(130);
             }
         }
     }

@@ -1,5 +1,13 @@
 //! `settings!`: a struct, its defaults and its registry from one list.
 
+/// A field's name without the `r#` of those that are words of the language.
+pub(crate) const fn plain(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 /// Declares a struct of settings. Each field: documentation, `name: Type = default, "VALUE";`.
 macro_rules! settings {
     ($(#[$struct_doc:meta])* $vis:vis struct $name:ident {
@@ -21,7 +29,7 @@ macro_rules! settings {
             /// Every setting, in the order of the reference.
             pub const SETTINGS: &'static [$crate::settings::Setting<$name>] = &[
                 $( $crate::settings::Setting {
-                    name: stringify!($field),
+                    name: $crate::settings::macros::plain(stringify!($field)),
                     value_name: $value,
                     help: &[$($doc),+],
                     is_switch: <$type as $crate::settings::value::SettingValue>::IS_SWITCH,

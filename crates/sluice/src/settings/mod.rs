@@ -1,17 +1,19 @@
 //! Settings: one typed struct whose defaults stand in one place; flag, environment variable and
 //! file reach the same field.
 //!
-//! [`relay::RelaySettings`] is declared once, by the `settings!` macro, which also makes the
-//! registry that the command line, the file reader and the generated reference walk. Precedence:
-//! flag, environment variable, file, default.
+//! [`RelaySettings`] and those of the tools are each declared once, by the `settings!` macro, which
+//! also makes the registry that the command line, the file reader and the generated reference walk.
+//! Precedence: flag, environment variable, file, default.
 
 mod file;
 mod macros;
 mod relay;
+mod tools;
 mod value;
 
 pub use file::SettingsError;
 pub use relay::RelaySettings;
+pub use tools::{Packaging, PublishSettings, SubscribeSettings};
 pub use value::ByteSize;
 
 /// One setting of `S`, as the command line, the environment and the file see it.
