@@ -558,7 +558,7 @@ pub(crate) fn describe_end(end: &SessionEnd) -> String {
         SessionEnd::Peer { code: None, wire_code, reason } => {
             format!("closed by the relay with code {wire_code:#x} {reason}")
         }
-        SessionEnd::Violation { code, violation } => {
+        SessionEnd::Violation { code, violation, .. } => {
             format!("the relay broke a rule ({code:?}): {violation}")
         }
         SessionEnd::Local { code, reason } => format!("closed here ({code:?}) {reason}"),

@@ -26,5 +26,5 @@ mod track;
 
 pub use ids::{ScopeId, SessionKey, TrackKey};
 pub use limits::Limits;
-pub use notice::{Census, Notice};
+pub use notice::{Census, Notice, PeerName};
 pub use shard::{Scoping, Shard, Transports};

@@ -40,6 +40,8 @@ pub struct Limits {
     pub behind_max: Duration,
     /// Most bytes of payload taken from a cursor at once.
     pub chunk_bytes_max: usize,
+    /// Faults of one session that are told to people. Further ones are dealt with in silence.
+    pub faults_told_max: u32,
     /// Of one track's store.
     pub store: StoreLimits,
 }
@@ -62,6 +64,7 @@ impl Default for Limits {
             behind_wait: Duration::from_millis(500),
             behind_max: Duration::from_secs(120),
             chunk_bytes_max: 16 << 10,
+            faults_told_max: 16,
             store: StoreLimits::default(),
         }
     }

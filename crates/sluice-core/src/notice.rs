@@ -1,9 +1,21 @@
 //! What a shard has to say to people: for logs and counters, never for control.
 
+use std::net::SocketAddr;
+
 use sluice_proto::model::FullTrackName;
 use sluice_proto::session::SessionEnd;
+use sluice_proto::wire::{Place, Violation};
 
 use crate::ids::SessionKey;
+
+/// Who did something: a session and where it came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerName {
+    /// The session.
+    pub session: SessionKey,
+    /// The peer's address when its connection began.
+    pub remote: SocketAddr,
+}
 
 /// Something worth a line.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,10 +29,21 @@ pub enum Notice {
     },
     /// A session is over.
     SessionClosed {
-        /// The session.
-        session: SessionKey,
+        /// Whose.
+        peer: PeerName,
         /// Why.
         end: SessionEnd,
+    },
+    /// A peer broke a rule that costs less than its session.
+    PeerFault {
+        /// The peer.
+        peer: PeerName,
+        /// The rule, with the values that broke it.
+        violation: Violation,
+        /// Where in the peer's bytes.
+        place: Place,
+        /// The last fault of this session that is told.
+        last: bool,
     },
     /// A track has its first publisher.
     TrackStarted {
@@ -36,6 +59,8 @@ pub enum Notice {
     },
     /// What was published under a track's name contradicts itself.
     MalformedTrack {
+        /// Who published it so.
+        peer: PeerName,
         /// The track.
         track: FullTrackName,
         /// The rule.

@@ -22,11 +22,12 @@ use sluice_proto::session::{
     ReadProgress, RequestEnd, Session, SessionConfig, SessionEnd, SessionEvent,
 };
 use sluice_proto::transport::{PeerInfo, StreamId, Transport};
+use sluice_proto::wire::{Place, Violation};
 
 use crate::ids::{RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
 use crate::limits::Limits;
 use crate::namespace::NamespaceTree;
-use crate::notice::{Census, Notice};
+use crate::notice::{Census, Notice, PeerName};
 use crate::store::{Demand, FeedKey, Payloads, TrackStore, reclaim};
 use crate::timers::Timers;
 use crate::track::Track;
@@ -82,6 +83,8 @@ struct SessionEntry {
     /// Parameters of interests, for the tracks offered in return.
     interests: BTreeMap<RequestId, subscriber::Wanted>,
     namespaces: usize,
+    /// Faults that were told to people.
+    faults: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -177,6 +180,7 @@ impl Shard {
             streams_in: HashMap::new(),
             interests: BTreeMap::new(),
             namespaces: 0,
+            faults: 0,
         };
         let index = self.sessions.insert(entry) as u32;
         let key = SessionKey { index, generation };
@@ -222,6 +226,7 @@ impl Shard {
             SessionEvent::Response { id, response } => self.handle_response(key, id, response, now),
             SessionEvent::Goaway { .. } => self.handle_goaway(key),
             SessionEvent::Closed(end) => self.end_session(key, end, now),
+            SessionEvent::Fault { violation, place } => self.tell_fault(key, violation, place),
             SessionEvent::OutStopped { stream, .. } => self.handle_out_stopped(key, stream),
             SessionEvent::UpdateResponse { .. }
             | SessionEvent::Namespace { .. }
@@ -319,7 +324,9 @@ impl Shard {
         self.timers.set(TimerKey::Delivery(key), None);
         // A close of ours still has to be written: the entry goes at the next flush.
         self.dirty.insert(key);
-        self.notice(Notice::SessionClosed { session: key, end });
+        if let Some(peer) = self.peer_name(key) {
+            self.notice(Notice::SessionClosed { peer, end });
+        }
     }
 
     /// GOAWAY: what this peer publishes goes on, but another source is asked first.
@@ -475,6 +482,20 @@ impl Shard {
             self.notices.pop_front();
         }
         self.notices.push_back(notice);
+    }
+
+    fn peer_name(&self, key: SessionKey) -> Option<PeerName> {
+        let remote = self.entry(key)?.session.info().remote;
+        Some(PeerName { session: key, remote })
+    }
+
+    fn tell_fault(&mut self, key: SessionKey, violation: Violation, place: Place) {
+        let max = self.limits.faults_told_max;
+        let Some(peer) = self.peer_name(key) else { return };
+        let Some(entry) = self.entry_mut(key).filter(|entry| entry.faults < max) else { return };
+        entry.faults += 1;
+        let last = entry.faults == max;
+        self.notice(Notice::PeerFault { peer, violation, place, last });
     }
 
     /// The track of this name, made if it is new and there is room.

@@ -242,7 +242,9 @@ impl Shard {
         let name = track.key.name.clone();
         let of_peer: Vec<RequestId> =
             track.upstreams.keys().filter(|who| who.session == by).map(|who| who.request).collect();
-        self.notice(Notice::MalformedTrack { track: name, reason: reason.to_owned() });
+        if let Some(peer) = self.peer_name(by) {
+            self.notice(Notice::MalformedTrack { peer, track: name, reason: reason.to_owned() });
+        }
         for request in of_peer {
             if let Some(entry) = self.entry_mut(by) {
                 entry.session.cancel(request, ResetCode::MalformedTrack);

@@ -8,7 +8,7 @@ use crate::model::{
     StateNotify, SubgroupHead, SubscribeOk, TrackName, TrackNamespace,
 };
 use crate::transport::StreamId;
-use crate::wire::Violation;
+use crate::wire::{Place, Violation};
 
 /// Something the owner of a session has to know. In order, never about another session.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -155,6 +155,13 @@ pub enum SessionEvent {
         /// The rule, with the values that broke it.
         violation: Violation,
     },
+    /// The peer broke a rule that costs less than its session. Dealt with already; for logs.
+    Fault {
+        /// The rule, with the values that broke it.
+        violation: Violation,
+        /// Where in the peer's bytes.
+        place: Place,
+    },
     /// An object in a datagram.
     Datagram {
         /// Our SUBSCRIBE or the peer's PUBLISH.
@@ -236,8 +243,10 @@ pub enum SessionEnd {
     Violation {
         /// What it was told.
         code: SessionCode,
-        /// The rule, the message and the values.
+        /// The rule, with the values that broke it.
         violation: Violation,
+        /// Where in the peer's bytes.
+        place: Place,
     },
     /// We closed it.
     Local {

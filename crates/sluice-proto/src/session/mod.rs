@@ -45,7 +45,7 @@ pub use limits::SessionLimits;
 
 use crate::model::{GroupOrder, RequestId, ResetCode, SessionCode, TrackAlias};
 use crate::transport::{PeerInfo, Side, StreamId, Transport};
-use crate::wire::{Dialect, Violation};
+use crate::wire::{Dialect, Field, MessageKind, Place, Violation};
 use inbound::{EarlyData, Inbound};
 use outbox::Outbox;
 use requests::RequestTable;
@@ -99,6 +99,8 @@ pub struct Session {
     goaway_received: bool,
     goaway_timeout: Option<Duration>,
     goaway_deadline: Option<Instant>,
+    /// The message that is being acted on, for violations that do not name one.
+    reading: Option<MessageKind>,
     /// Updates of the peer that carried a fill, and what they update.
     fill_updates: BTreeMap<RequestId, RequestId>,
     closing: Option<Closing>,
@@ -145,6 +147,7 @@ impl Session {
             goaway_received: false,
             goaway_timeout: None,
             goaway_deadline: None,
+            reading: None,
             fill_updates: BTreeMap::new(),
             closing: None,
             closed: false,
@@ -263,7 +266,21 @@ impl Session {
 
     fn violated_with(&mut self, violation: Violation, code: SessionCode) {
         let reason = format!("{violation} ({})", violation.section());
-        self.end(code, reason, SessionEnd::Violation { code, violation });
+        let place = self.place_of(&violation);
+        self.end(code, reason, SessionEnd::Violation { code, violation, place });
+    }
+
+    /// The peer broke a rule that costs less than the session.
+    fn faulted(&mut self, violation: Violation) {
+        let place = self.place_of(&violation);
+        self.events.push_back(SessionEvent::Fault { violation, place });
+    }
+
+    fn place_of(&self, violation: &Violation) -> Place {
+        let place = violation.place();
+        // A frame that cannot be split belongs to no message that was read.
+        let reading = self.reading.filter(|_| place.field != Some(Field::MessageType));
+        Place { message: place.message.or(reading.map(Into::into)), ..place }
     }
 
     fn end(&mut self, code: SessionCode, reason: String, end: SessionEnd) {

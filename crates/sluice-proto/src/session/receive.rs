@@ -10,12 +10,12 @@ use super::streams::Flow;
 use super::{RequestEnd, Response, Session, SessionEvent};
 use crate::model::{
     FetchRange, Interest, Request, RequestCode, RequestError, RequestId, RequestKind, RequestOk,
-    RequestUpdate, ResetCode, SessionCode,
+    RequestUpdate, ResetCode,
 };
 use crate::transport::{Side, StreamId, Transport};
 use crate::wire::{
-    About, Context, Message, MessageKind, MessageStream, NamespaceRef, Reach, RequestTransport,
-    Violation,
+    About, Context, Field, Message, MessageKind, MessageStream, NamespaceRef, Reach,
+    RequestTransport, Violation,
 };
 
 impl Session {
@@ -40,6 +40,7 @@ impl Session {
             Ok(message) => message,
             Err(violation) => return self.control_violated(violation, kind, body),
         };
+        self.reading = Some(message.kind());
         match message {
             Message::ClientSetup { .. } | Message::ServerSetup { .. } | Message::Setup(_) => {
                 self.handle_setup(message);
@@ -91,6 +92,7 @@ impl Session {
         stream: Option<(StreamId, BytesMut)>,
     ) {
         if self.take_request(id, kind, stream).is_some() {
+            self.faulted(*violation);
             let reason = format!("{violation} ({})", violation.section());
             self.refuse(id, RequestError::new(violation.request_code(), reason));
         }
@@ -130,7 +132,9 @@ impl Session {
             }
         };
         let context = Context::new_request(self.side.peer());
-        match dialect.decode(kind, body.clone(), &context) {
+        let decoded = dialect.decode(kind, body.clone(), &context);
+        self.reading = decoded.as_ref().ok().map(Message::kind);
+        match decoded {
             Ok(Message::Request { id, request }) => {
                 self.handle_request(id, request, Some((stream, buffer)), now);
                 !self.is_closed()
@@ -171,7 +175,9 @@ impl Session {
             if let Some(about) = self.about(id) {
                 let stream = MessageStream::Request(id);
                 let context = Context { from: self.side.peer(), stream, about: Some(about) };
-                match dialect.decode(kind, body, &context) {
+                let decoded = dialect.decode(kind, body, &context);
+                self.reading = decoded.as_ref().ok().map(Message::kind);
+                match decoded {
                     Ok(Message::Goaway(goaway)) => self.handle_goaway(goaway, Some(id)),
                     Ok(message) => self.handle_stream_message(id, message, now),
                     Err(violation) => self.violated(violation),
@@ -364,8 +370,8 @@ impl Session {
         if self.take_request(id, request.kind(), stream).is_none() {
             return;
         }
-        if let Err(code) = resolved {
-            return self.close(code, "a token cannot be used");
+        if let Err(violation) = resolved {
+            return self.violated(violation);
         }
         let offered = match &request {
             Request::Publish(publish) => Some(publish.alias),
@@ -447,8 +453,8 @@ impl Session {
         if !self.take_peer_id(update_id, self.requests_on_control()) {
             return;
         }
-        if let Err(code) = self.tokens.resolve(&mut update.tokens) {
-            return self.close(code, "a token cannot be used");
+        if let Err(violation) = self.tokens.resolve(&mut update.tokens) {
+            return self.violated(violation);
         }
         if let Some(prefix) = &update.prefix
             && let Some(entry) = self.requests.get_mut(id)
@@ -516,8 +522,8 @@ impl Session {
             if self.side == Side::Server
                 && error.redirect.as_ref().is_some_and(|redirect| !redirect.uri.is_empty())
             {
-                let reason = "a client redirects to another address";
-                return self.close(SessionCode::ProtocolViolation, reason);
+                let field = Field::RedirectUri;
+                return self.violated(Violation::Redirect { field });
             }
             let hidden = self.requests.get(id).is_some_and(|entry| entry.hidden);
             let twin = self.requests.get(id).and_then(|entry| entry.twin);

@@ -188,8 +188,8 @@ impl Session {
                 None => Violation::UnexpectedAuthority,
             });
         }
-        if let Err(code) = self.tokens.resolve_setup(&mut options.tokens) {
-            return self.close(code, "the tokens of SETUP cannot be used");
+        if let Err(violation) = self.tokens.resolve_setup(&mut options.tokens) {
+            return self.violated(violation);
         }
         if dialect.requests == RequestTransport::ControlStream {
             self.requests.limit = Some(options.request_id_limit.unwrap_or(0));

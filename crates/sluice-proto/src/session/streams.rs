@@ -40,23 +40,24 @@ impl Session {
             self.handle_transport_event(event, transport);
         }
         let mut budget = self.config.limits.event_read_bytes;
-        if self.datagrams_readable && self.setup.has_received() {
-            self.read_datagrams(transport, &mut budget, now);
-        }
         // Control first: what it says decides what data means.
         if let Some(control) = self.control_in.filter(|control| self.readable.remove(control)) {
             self.read_stream(control, transport, &mut budget, now);
         }
+        self.read_datagrams(transport, &mut budget, now);
         while budget > 0 && !self.is_closed() {
             let Some(stream) = self.next_readable() else { break };
             self.readable.remove(&stream);
             self.read_stream(stream, transport, &mut budget, now);
         }
-        if self.next_readable().is_some() && !self.is_closed() {
-            ReadProgress::More
-        } else {
-            ReadProgress::Idle
-        }
+        // Those that came together with the peer's SETUP have no event of their own any more.
+        self.read_datagrams(transport, &mut budget, now);
+        let more = self.next_readable().is_some() || self.may_read_datagrams();
+        if more && !self.is_closed() { ReadProgress::More } else { ReadProgress::Idle }
+    }
+
+    fn may_read_datagrams(&self) -> bool {
+        self.datagrams_readable && self.setup.has_received()
     }
 
     /// The next stream to read; before setup is done only those that setup may come on.
@@ -483,6 +484,7 @@ impl Session {
             Reach::Stream | Reach::Request | Reach::Track => {
                 let code = ResetCode::MalformedTrack;
                 self.events.push_back(SessionEvent::DataReset { stream, code });
+                self.faulted(violation);
                 if let Some(id) = request.filter(|_| violation.reach() == Reach::Track) {
                     self.events.push_back(SessionEvent::Malformed { id, violation });
                 }
@@ -492,8 +494,8 @@ impl Session {
     }
 
     fn read_datagrams(&mut self, transport: &mut dyn Transport, budget: &mut usize, now: Instant) {
-        let Some(dialect) = self.dialect else { return };
-        while *budget > 0 {
+        let Some(dialect) = self.dialect.filter(|_| self.may_read_datagrams()) else { return };
+        while *budget > 0 && !self.is_closed() {
             let Some(datagram) = transport.recv_datagram() else {
                 self.datagrams_readable = false;
                 return;
@@ -516,7 +518,7 @@ impl Session {
                 }
             },
             Err(violation) if violation.reach() == Reach::Session => self.violated(violation),
-            Err(_) => {}
+            Err(violation) => self.faulted(violation),
         }
     }
 
@@ -530,7 +532,7 @@ impl Session {
                 if buffer.is_empty() {
                     self.handle_request_fin(id);
                 } else {
-                    self.close(SessionCode::ProtocolViolation, "a message was cut by FIN");
+                    self.violated(Violation::MessageCut { id: id.0 });
                 }
             }
             Inbound::NewUni(_) | Inbound::NewRequest(_) | Inbound::Discard => {}

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::model::{SessionCode, Token};
+use crate::model::Token;
+use crate::wire::Violation;
 
 /// Bytes that an entry costs besides its value.
 const ENTRY_BYTES: usize = 16;
@@ -23,7 +24,7 @@ impl TokenCache {
     }
 
     /// Resolves a message's tokens to values. The error closes the session.
-    pub fn resolve(&mut self, tokens: &mut Vec<Token>) -> Result<(), SessionCode> {
+    pub fn resolve(&mut self, tokens: &mut Vec<Token>) -> Result<(), Violation> {
         let mut resolved = Vec::with_capacity(tokens.len());
         for token in tokens.drain(..) {
             match token {
@@ -33,12 +34,12 @@ impl TokenCache {
                         .entries
                         .get(&alias)
                         .cloned()
-                        .ok_or(SessionCode::UnknownAuthTokenAlias)?;
+                        .ok_or(Violation::UnknownTokenAlias { alias })?;
                     resolved.push(Token::UseValue { kind, value });
                 }
                 Token::Delete { alias } => {
-                    let (_, value) =
-                        self.entries.remove(&alias).ok_or(SessionCode::UnknownAuthTokenAlias)?;
+                    let removed = self.entries.remove(&alias);
+                    let (_, value) = removed.ok_or(Violation::UnknownTokenAlias { alias })?;
                     self.used_bytes -= ENTRY_BYTES + value.len();
                 }
                 Token::Register { alias, kind, value } => {
@@ -52,32 +53,33 @@ impl TokenCache {
     }
 
     /// Resolves SETUP's tokens, where registering beyond the cache only means "use".
-    pub fn resolve_setup(&mut self, tokens: &mut [Token]) -> Result<(), SessionCode> {
+    pub fn resolve_setup(&mut self, tokens: &mut [Token]) -> Result<(), Violation> {
         for token in tokens {
             match token {
                 Token::UseValue { .. } => {}
                 Token::Register { alias, kind, value } => {
                     match self.register(*alias, *kind, value.clone()) {
-                        Ok(()) | Err(SessionCode::AuthTokenCacheOverflow) => {}
-                        Err(code) => return Err(code),
+                        Ok(()) | Err(Violation::TokenCacheOverflow { .. }) => {}
+                        Err(violation) => return Err(violation),
                     }
                     *token = Token::UseValue { kind: *kind, value: value.clone() };
                 }
                 Token::Delete { .. } | Token::UseAlias { .. } => {
-                    return Err(SessionCode::ProtocolViolation);
+                    return Err(Violation::SetupTokenAlias);
                 }
             }
         }
         Ok(())
     }
 
-    fn register(&mut self, alias: u64, kind: u64, value: Bytes) -> Result<(), SessionCode> {
+    fn register(&mut self, alias: u64, kind: u64, value: Bytes) -> Result<(), Violation> {
         if self.entries.contains_key(&alias) {
-            return Err(SessionCode::DuplicateAuthTokenAlias);
+            return Err(Violation::DuplicateTokenAlias { alias });
         }
         let cost = ENTRY_BYTES + value.len();
         if self.used_bytes + cost > self.max_bytes {
-            return Err(SessionCode::AuthTokenCacheOverflow);
+            let (bytes, max) = ((self.used_bytes + cost) as u64, self.max_bytes as u64);
+            return Err(Violation::TokenCacheOverflow { bytes, max });
         }
         self.used_bytes += cost;
         self.entries.insert(alias, (kind, value));
@@ -104,14 +106,14 @@ mod tests {
         assert_eq!(tokens, [Token::UseValue { kind: 0, value }]);
         cache.resolve(&mut vec![Token::Delete { alias: 1 }]).unwrap();
         let gone = cache.resolve(&mut vec![Token::UseAlias { alias: 1 }]);
-        assert_eq!(gone, Err(SessionCode::UnknownAuthTokenAlias));
+        assert_eq!(gone, Err(Violation::UnknownTokenAlias { alias: 1 }));
     }
 
     #[test]
     fn registering_beyond_the_cache_closes_but_in_setup_only_uses() {
         let mut cache = TokenCache::new(0);
         let overflow = cache.resolve(&mut vec![register(1, b"x")]);
-        assert_eq!(overflow, Err(SessionCode::AuthTokenCacheOverflow));
+        assert_eq!(overflow, Err(Violation::TokenCacheOverflow { bytes: 17, max: 0 }));
         let mut tokens = vec![register(1, b"x")];
         cache.resolve_setup(&mut tokens).unwrap();
         assert!(matches!(tokens[0], Token::UseValue { .. }));

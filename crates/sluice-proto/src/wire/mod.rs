@@ -22,6 +22,7 @@ mod draft20;
 mod frame;
 mod layout;
 mod message;
+mod place;
 pub mod property;
 mod table;
 pub mod varint;
@@ -33,4 +34,5 @@ pub use dialect::{
 pub use message::{
     About, Context, Inexpressible, Message, MessageKind, MessageStream, NamespaceRef,
 };
+pub use place::{Place, PlaceMessage};
 pub use violation::{Field, RangeFilterFault, Reach, Violation};

@@ -65,6 +65,14 @@ pub enum Field {
     StreamCount,
     Uri,
     Timeout,
+    StreamType,
+    DatagramType,
+    GroupId,
+    SubgroupId,
+    ObjectId,
+    ObjectStatus,
+    PayloadLength,
+    SerializationFlags,
 }
 
 /// What is wrong with a range filter.
@@ -462,6 +470,12 @@ pub enum Violation {
     /// A bidirectional stream where the draft has none.
     #[error("a bidirectional stream, where there are none")]
     UnexpectedStream,
+    /// A request's stream ended inside a message.
+    #[error("the stream of request {id} ended inside a message")]
+    MessageCut {
+        /// The request.
+        id: u64,
+    },
     /// A message was not complete in time.
     #[error("a control message was not complete in time")]
     ControlMessageTimeout,
@@ -536,6 +550,7 @@ impl Violation {
             | Violation::ControlStreamClosed
             | Violation::SecondControlStream
             | Violation::UnexpectedStream
+            | Violation::MessageCut { .. }
             | Violation::ControlMessageTimeout
             | Violation::DataStreamTimeout => Reach::Session,
             Violation::Data(violation) => violation.reach(),
@@ -552,7 +567,8 @@ impl Violation {
             Violation::MisplacedMessage { .. }
             | Violation::ControlStreamClosed
             | Violation::SecondControlStream
-            | Violation::UnexpectedStream => "MOQT-18 §3.3",
+            | Violation::UnexpectedStream
+            | Violation::MessageCut { .. } => "MOQT-18 §3.3",
             Violation::InvalidInteger { .. } => "MOQT-17 §1.4.1",
             Violation::TextTooLong { .. } => "MOQT-18 §1.4.4",
             Violation::NamespaceFields { .. }

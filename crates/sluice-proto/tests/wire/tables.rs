@@ -140,6 +140,7 @@ fn violations() -> Vec<V> {
         V::ControlStreamClosed => V::ControlStreamClosed,
         V::SecondControlStream => V::SecondControlStream,
         V::UnexpectedStream => V::UnexpectedStream,
+        V::MessageCut { id: 2 } => V::MessageCut { .. },
         V::ControlMessageTimeout => V::ControlMessageTimeout,
         V::DataStreamTimeout => V::DataStreamTimeout,
         V::Data(D::CutByFin) => V::Data(_),
@@ -155,6 +156,10 @@ fn the_cost_of_every_violation_is_the_printed_one() {
     for violation in violations() {
         let reach = violation.reach();
         writeln!(text, "\n{violation}").unwrap();
+        let place = violation.place();
+        let message = place.message.map_or("any message".to_owned(), |m| m.to_string());
+        let field = place.field.map_or("whole".to_owned(), |field| field.to_string());
+        writeln!(text, "  {message}: {field}").unwrap();
         write!(text, "  {reach:?}, {}, ", violation.section()).unwrap();
         match reach {
             Reach::Request => writeln!(text, "{:?}", violation.request_code()).unwrap(),

@@ -1,6 +1,7 @@
 //! `sluice relay`: certificates, workers, the small web server, signals.
 
 mod certificate;
+mod log;
 mod web;
 mod worker;
 

@@ -6,11 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use sluice_core::{Limits, Notice, Scoping, SessionKey, Shard, Transports};
+use sluice_core::{Limits, Scoping, SessionKey, Shard, Transports};
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent};
-use sluice_proto::session::{ReadProgress, SessionConfig, SessionEnd};
+use sluice_proto::session::{ReadProgress, SessionConfig};
 use sluice_proto::transport::{Carrier, PeerInfo, Transport};
 use sluice_udp::UdpLoop;
+
+use super::log;
 
 /// What other threads tell a worker.
 pub enum WorkerMessage {
@@ -171,42 +173,7 @@ impl Worker {
 
     fn log(&mut self) {
         while let Some(notice) = self.shard.poll_notice() {
-            log(&notice);
-        }
-    }
-}
-
-fn log(notice: &Notice) {
-    match notice {
-        Notice::SessionReady { session, implementation } => {
-            let implementation = implementation.as_deref().unwrap_or("unnamed");
-            tracing::info!(%session, implementation, "session ready");
-        }
-        Notice::SessionClosed { session, end } => match end {
-            SessionEnd::Violation { code, violation } => tracing::warn!(
-                %session,
-                ?code,
-                section = violation.section(),
-                "session closed, the peer broke a rule: {violation}"
-            ),
-            SessionEnd::Peer { wire_code, reason, .. } => {
-                tracing::info!(%session, code = wire_code, reason, "session closed by the peer");
-            }
-            SessionEnd::Local { code, reason } => {
-                tracing::info!(%session, ?code, reason, "session closed");
-            }
-            SessionEnd::Lost(reason) => tracing::info!(%session, reason, "session lost"),
-        },
-        Notice::TrackStarted { track } => tracing::info!(%track, "track started"),
-        Notice::TrackEnded { track, reason } => tracing::info!(%track, reason, "track ended"),
-        Notice::MalformedTrack { track, reason } => {
-            tracing::warn!(%track, reason, "malformed track");
-        }
-        Notice::ViewerBehind { session, track, undelivered_bytes } => {
-            tracing::info!(%session, %track, undelivered_bytes, "slow viewer moved on");
-        }
-        Notice::MemoryReclaimed { groups, freed_bytes } => {
-            tracing::info!(groups, freed_bytes, "oldest groups given up for memory");
+            log::write(&notice);
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// A running relay.
 pub struct Relay {
@@ -12,6 +14,7 @@ pub struct Relay {
     pub address: SocketAddr,
     /// SHA-256 of its certificate.
     pub certificate: [u8; 32],
+    log: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
 impl Relay {
@@ -21,8 +24,10 @@ impl Relay {
             .args(["relay", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the relay starts");
+        let log = keep_log(child.stderr.take().expect("its log is piped"));
         let stdout = child.stdout.take().expect("its output is piped");
         let (mut address, mut certificate) = (None, None);
         for line in BufReader::new(stdout).lines() {
@@ -39,12 +44,32 @@ impl Relay {
             child,
             address: address.expect("the relay says its address"),
             certificate: certificate.expect("the relay says its certificate's hash"),
+            log,
         }
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for a line of its log with all these parts.
+    pub fn logged(&self, parts: &[&str]) -> String {
+        let (lines, more) = &*self.log;
+        let found = |lines: &Vec<String>| {
+            lines.iter().find(|line| parts.iter().all(|part| line.contains(part))).cloned()
+        };
+        let lines = lines.lock().expect("the reader of the log lives");
+        let patience = Duration::from_secs(20);
+        let lines = more.wait_timeout_while(lines, patience, |lines| found(lines).is_none());
+        let (lines, _) = lines.expect("the reader of the log lives");
+        found(&lines).unwrap_or_else(|| panic!("nothing of {parts:?} is logged: {lines:#?}"))
+    }
+
+    /// Lines of its log so far with all these parts.
+    pub fn lines_with(&self, parts: &[&str]) -> usize {
+        let lines = self.log.0.lock().expect("the reader of the log lives");
+        lines.iter().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }
 
     /// Waits for its end and returns its exit code.
@@ -59,6 +84,20 @@ impl Drop for Relay {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Passes a relay's log on and keeps it.
+fn keep_log(stderr: ChildStderr) -> Arc<(Mutex<Vec<String>>, Condvar)> {
+    let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+    let kept = log.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            kept.0.lock().expect("nobody panics with it").push(line);
+            kept.1.notify_all();
+        }
+    });
+    log
 }
 
 fn bytes(hexadecimal: &str) -> [u8; 32] {

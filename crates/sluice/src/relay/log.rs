@@ -1,0 +1,75 @@
+//! What the operator reads: one line for each thing worth knowing.
+
+use sluice_core::{Notice, PeerName};
+use sluice_proto::session::SessionEnd;
+use sluice_proto::wire::Place;
+
+/// Writes a notice to the log.
+pub fn write(notice: &Notice) {
+    match notice {
+        Notice::SessionReady { session, implementation } => {
+            let implementation = implementation.as_deref().unwrap_or("unnamed");
+            tracing::info!(%session, implementation, "session ready");
+        }
+        Notice::SessionClosed { peer, end } => session_closed(peer, end),
+        Notice::PeerFault { peer, violation, place, last } => {
+            let (message, field) = texts(place);
+            tracing::warn!(
+                session = %peer.session,
+                remote = %peer.remote,
+                reach = ?violation.reach(),
+                moqt_message = message,
+                field,
+                section = violation.section(),
+                "the peer broke a rule: {violation}{}",
+                if *last { "; further faults of this session are not logged" } else { "" }
+            );
+        }
+        Notice::TrackStarted { track } => tracing::info!(%track, "track started"),
+        Notice::TrackEnded { track, reason } => tracing::info!(%track, reason, "track ended"),
+        Notice::MalformedTrack { peer, track, reason } => tracing::warn!(
+            session = %peer.session,
+            remote = %peer.remote,
+            %track,
+            section = "MOQT-18 §2.4.2",
+            "malformed track: {reason}"
+        ),
+        Notice::ViewerBehind { session, track, undelivered_bytes } => {
+            tracing::info!(%session, %track, undelivered_bytes, "slow viewer moved on");
+        }
+        Notice::MemoryReclaimed { groups, freed_bytes } => {
+            tracing::info!(groups, freed_bytes, "oldest groups given up for memory");
+        }
+    }
+}
+
+fn session_closed(peer: &PeerName, end: &SessionEnd) {
+    let PeerName { session, remote } = peer;
+    match end {
+        SessionEnd::Violation { code, violation, place } => {
+            let (message, field) = texts(place);
+            tracing::warn!(
+                %session,
+                %remote,
+                ?code,
+                moqt_message = message,
+                field,
+                section = violation.section(),
+                "session closed, the peer broke a rule: {violation}"
+            );
+        }
+        SessionEnd::Peer { wire_code, reason, .. } => {
+            tracing::info!(%session, %remote, code = wire_code, reason, "session closed by the peer");
+        }
+        SessionEnd::Local { code, reason } => {
+            tracing::info!(%session, %remote, ?code, reason, "session closed");
+        }
+        SessionEnd::Lost(reason) => tracing::info!(%session, %remote, reason, "session lost"),
+    }
+}
+
+fn texts(place: &Place) -> (String, String) {
+    let message = place.message.map_or_else(|| "unknown".to_owned(), |m| m.to_string());
+    let field = place.field.map_or_else(|| "whole".to_owned(), |field| field.to_string());
+    (message, field)
+}
