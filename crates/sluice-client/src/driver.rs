@@ -365,12 +365,22 @@ impl Driver {
             match event {
                 NetEvent::Connected { info, .. } => self.connected(&info, now),
                 NetEvent::Active { .. } => self.has_more = true,
-                NetEvent::Closed { reason, .. } => {
-                    over = Some(SessionEnd::Lost(describe(&reason)));
-                }
+                NetEvent::Closed { reason, .. } => over = Some(self.end_of(reason)),
             }
         }
         over
+    }
+
+    /// How the end of a connection ends the session on it.
+    fn end_of(&self, reason: CloseReason) -> SessionEnd {
+        let CloseReason::Peer { code: wire_code, reason } = reason else {
+            return SessionEnd::Lost(describe(&reason));
+        };
+        // Without a session there is no draft yet; the newest offered one names the number.
+        let dialect = self.peer.as_ref().and_then(|peer| peer.session().dialect());
+        let dialect = dialect.or_else(|| self.options.drafts.first().map(|draft| draft.dialect()));
+        let code = dialect.and_then(|dialect| dialect.session_code_of(wire_code));
+        SessionEnd::Peer { code, wire_code, reason }
     }
 
     fn connected(&mut self, info: &PeerInfo, now: Instant) {
@@ -529,6 +539,7 @@ fn client_tls(trust: &Trust) -> Result<ClientTls, TlsError> {
 /// alone.
 fn refusal(target: String, end: &SessionEnd) -> ConnectError {
     const BAD_CERTIFICATE: &str = "invalid peer certificate: ";
+    const NO_COMMON_ALPN: &str = "handshake failed: error 120";
     match end {
         SessionEnd::Lost(text) if text.contains(BAD_CERTIFICATE) => {
             let said = text.rsplit(BAD_CERTIFICATE).next().unwrap_or_default();
@@ -539,7 +550,7 @@ fn refusal(target: String, end: &SessionEnd) -> ConnectError {
             };
             ConnectError::Certificate { target, reason }
         }
-        SessionEnd::Lost(text) if text.contains("no application protocol") => {
+        SessionEnd::Lost(text) if text.contains(NO_COMMON_ALPN) => {
             ConnectError::NoCommonDraft { target }
         }
         SessionEnd::Peer { code: Some(SessionCode::VersionNegotiationFailed), .. } => {

@@ -43,7 +43,8 @@ pub struct TrackEnd {
     pub code: DoneCode,
     /// For people.
     pub reason: String,
-    /// Whether every object between the join and the end arrived: no stream was reset, and the
-    /// end of the track was seen or the track ended regularly.
+    /// Whether every object between the join and the end arrived: no stream was reset, no group
+    /// is missing without the publisher saying that it does not exist, and the track ended
+    /// regularly.
     pub complete: bool,
 }

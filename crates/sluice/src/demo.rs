@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use sluice_media::mp4::{DemuxLimits, Demuxer, Item, Mp4Error};
 
 use crate::connection::{ConnectionSettings, namespace, url_host};
-use crate::exit;
 use crate::progress::Progress;
 use crate::publish::{MediaOptions, Source, Ways, publish_media};
 use crate::relay::Relay;
@@ -52,7 +51,7 @@ pub fn run(matches: &clap::ArgMatches) -> Result<ExitCode> {
     relay.drain(&settings.goaway_uri, settings.drain.min(DRAIN_MAX));
     relay.wait(&mut signals);
     published?;
-    Ok(ExitCode::from(exit::INTERRUPTED))
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn publish(

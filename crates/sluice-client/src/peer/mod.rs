@@ -51,8 +51,13 @@ pub struct PeerLimits {
     pub unread_bytes_max: usize,
     /// A received object larger than this is refused by stopping its stream.
     pub object_bytes_max: u64,
-    /// Later groups held back while an earlier one is still expected.
-    pub groups_ahead_max: usize,
+    /// Longest wait for a received group that makes no progress, or does not come, while later
+    /// ones are there.
+    pub group_wait: Duration,
+    /// Bytes of later groups held back meanwhile; beyond them the earlier one is given up.
+    pub held_bytes_max: usize,
+    /// Later groups held back, likewise.
+    pub held_groups_max: usize,
     /// Wait for streams that a finished track still owes.
     pub end_wait: Duration,
 }
@@ -64,7 +69,9 @@ impl Default for PeerLimits {
             backlog_bytes_max: 8 << 20,
             unread_bytes_max: 32 << 20,
             object_bytes_max: 256 << 20,
-            groups_ahead_max: 4,
+            group_wait: Duration::from_millis(500),
+            held_bytes_max: 32 << 20,
+            held_groups_max: 4_096,
             end_wait: Duration::from_secs(2),
         }
     }
@@ -508,7 +515,7 @@ impl Peer {
             Some(Owner::JoiningFetch(key)) => {
                 self.requests.remove(&id);
                 if let Some(subscription) = self.subscriptions.get_mut(&key) {
-                    subscription.fetch_failed(&mut self.events);
+                    subscription.fetch_failed();
                 }
             }
             Some(Owner::Namespace(namespace)) => {
@@ -545,7 +552,7 @@ impl Peer {
             }
             (Some(Owner::JoiningFetch(key)), Response::Error(_)) => {
                 if let Some(subscription) = self.subscriptions.get_mut(&key) {
-                    subscription.fetch_failed(&mut self.events);
+                    subscription.fetch_failed();
                 }
             }
             _ => {}

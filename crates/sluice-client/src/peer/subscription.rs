@@ -1,6 +1,6 @@
 //! One track we receive: its streams, the fetch of its past, its end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +12,7 @@ use sluice_proto::model::{
 use sluice_proto::session::{RequestEnd, SessionEvent};
 use sluice_proto::transport::{StreamId, Transport};
 
-use super::merge::Merge;
+use super::merge::{Merge, MergeLimits};
 use super::{Join, Owner, Peer, PeerEvent, PeerLimits, SubscriptionKey, refused};
 use crate::object::{Object, TrackEnd};
 
@@ -57,7 +57,11 @@ impl Subscription {
         Self {
             id,
             join,
-            merge: Merge::new(limits.groups_ahead_max),
+            merge: Merge::new(MergeLimits {
+                wait: limits.group_wait,
+                bytes_max: limits.held_bytes_max,
+                groups_max: limits.held_groups_max,
+            }),
             streams: HashMap::new(),
             streams_opened: 0,
             fetch: None,
@@ -68,10 +72,11 @@ impl Subscription {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        match self.end {
+        let end = match self.end {
             End::No => None,
             End::Done { until, .. } => Some(until),
-        }
+        };
+        end.into_iter().chain(self.merge.deadline()).min()
     }
 
     pub fn ended(&mut self, end: RequestEnd, now: Instant, limits: &PeerLimits) {
@@ -91,8 +96,7 @@ impl Subscription {
     }
 
     /// The past cannot be had: go on with what is live.
-    pub fn fetch_failed(&mut self, events: &mut VecDeque<PeerEvent>) {
-        let _ = events;
+    pub fn fetch_failed(&mut self) {
         self.complete = false;
         self.fetch = None;
     }
@@ -157,7 +161,7 @@ impl Peer {
         id: RequestId,
         key: SubscriptionKey,
         ok: SubscribeOk,
-        _now: Instant,
+        now: Instant,
     ) {
         let fills = self.session.dialect().is_some_and(|dialect| dialect.fill);
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
@@ -185,17 +189,19 @@ impl Peer {
             }
         }
         self.events.push_back(PeerEvent::Subscribed(key, Ok(ok)));
-        self.release_if_fetched(key);
+        self.release(key, now);
     }
 
-    /// Hands on what waited for a fetch that is over.
-    fn release_if_fetched(&mut self, key: SubscriptionKey) {
+    /// Hands on what waited for a fetch that is over, or long enough.
+    fn release(&mut self, key: SubscriptionKey, now: Instant) {
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        let mut out = Vec::new();
         if subscription.fetch.is_none() {
-            let mut out = Vec::new();
-            subscription.merge.fetched(&mut out);
-            self.hand_on(key, out);
+            subscription.merge.fetched(now, &mut out);
+        } else {
+            subscription.merge.handle_timeout(now, &mut out);
         }
+        self.hand_on(key, out);
     }
 
     fn hand_on(&mut self, key: SubscriptionKey, objects: Vec<Object>) {
@@ -213,7 +219,7 @@ impl Peer {
     pub(super) fn finish_subscriptions(&mut self, now: Instant) {
         let waiting: Vec<SubscriptionKey> = self.subscriptions.keys().copied().collect();
         for key in waiting {
-            self.release_if_fetched(key);
+            self.release(key, now);
             if self.subscriptions.get(&key).is_some_and(|subscription| subscription.is_over(now)) {
                 self.finish_subscription(key);
             }
@@ -248,11 +254,11 @@ impl Peer {
         &mut self,
         event: SessionEvent,
         transport: &mut dyn Transport,
-        _now: Instant,
+        now: Instant,
     ) {
         match event {
             SessionEvent::SubgroupOpened { stream, id, head } => {
-                self.subgroup_opened(stream, id, &head);
+                self.subgroup_opened(stream, id, &head, now);
             }
             SessionEvent::FetchOpened { stream, id } => self.fetch_opened(stream, id),
             SessionEvent::Object { stream, head } => {
@@ -268,7 +274,7 @@ impl Peer {
                     status: head.status,
                     payload: Bytes::new(),
                 };
-                self.object_began(key, stream, object, head.payload_bytes, transport);
+                self.object_began(key, stream, object, head.payload_bytes, transport, now);
             }
             SessionEvent::FetchItem { stream, item } => {
                 let Some(key) = self.incoming.get(&stream).copied() else { return };
@@ -282,7 +288,14 @@ impl Peer {
                             status: fetched.status,
                             payload: Bytes::new(),
                         };
-                        self.object_began(key, stream, object, fetched.payload_bytes, transport);
+                        self.object_began(
+                            key,
+                            stream,
+                            object,
+                            fetched.payload_bytes,
+                            transport,
+                            now,
+                        );
                     }
                     FetchItem::EndOfRange(_, mark) => {
                         if mark != sluice_proto::model::RangeMark::NonExistent
@@ -293,9 +306,9 @@ impl Peer {
                     }
                 }
             }
-            SessionEvent::Payload { stream, data } => self.payload(stream, &data),
-            SessionEvent::DataFinished { stream } => self.stream_closed(stream, None),
-            SessionEvent::DataReset { stream, code } => self.stream_closed(stream, Some(code)),
+            SessionEvent::Payload { stream, data } => self.payload(stream, &data, now),
+            SessionEvent::DataFinished { stream } => self.stream_closed(stream, None, now),
+            SessionEvent::DataReset { stream, code } => self.stream_closed(stream, Some(code), now),
             SessionEvent::Datagram { id, head, payload } => self.datagram(id, head, payload),
             _ => {}
         }
@@ -313,11 +326,17 @@ impl Peer {
         }
     }
 
-    fn subgroup_opened(&mut self, stream: StreamId, id: RequestId, head: &SubgroupHead) {
+    fn subgroup_opened(
+        &mut self,
+        stream: StreamId,
+        id: RequestId,
+        head: &SubgroupHead,
+        now: Instant,
+    ) {
         let Some(key) = self.subscription_of(id) else { return };
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
         subscription.streams_opened += 1;
-        subscription.merge.stream_opened(head.group);
+        subscription.merge.stream_opened(head.group, now);
         let subgroup = match head.subgroup {
             SubgroupIdField::Id(subgroup) => Some(subgroup),
             SubgroupIdField::FirstObject => None,
@@ -362,23 +381,28 @@ impl Peer {
         object: Object,
         payload_bytes: u64,
         transport: &mut dyn Transport,
+        now: Instant,
     ) {
         if payload_bytes > self.limits.object_bytes_max {
             self.session.stop_data(transport, stream, ResetCode::ExcessiveLoad);
-            self.stream_closed(stream, Some(ResetCode::ExcessiveLoad));
+            self.stream_closed(stream, Some(ResetCode::ExcessiveLoad), now);
             return;
         }
         if payload_bytes == 0 {
-            self.object_whole(key, stream, object);
+            self.object_whole(key, stream, object, now);
         } else if let Some(incoming) = self.stream_mut(key, stream) {
             let payload = BytesMut::new();
             incoming.partial = Some(Partial { object, bytes_left: payload_bytes, payload });
         }
     }
 
-    fn payload(&mut self, stream: StreamId, data: &Bytes) {
+    fn payload(&mut self, stream: StreamId, data: &Bytes, now: Instant) {
         let Some(key) = self.incoming.get(&stream).copied() else { return };
-        let Some(incoming) = self.stream_mut(key, stream) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        let Some(incoming) = subscription.streams.get_mut(&stream) else { return };
+        if !incoming.is_fetch {
+            subscription.merge.progress(incoming.group, now);
+        }
         let Some(partial) = &mut incoming.partial else { return };
         partial.payload.extend_from_slice(data);
         partial.bytes_left = partial.bytes_left.saturating_sub(data.len() as u64);
@@ -386,23 +410,29 @@ impl Peer {
             && let Some(partial) = incoming.partial.take()
         {
             let object = Object { payload: partial.payload.freeze(), ..partial.object };
-            self.object_whole(key, stream, object);
+            self.object_whole(key, stream, object, now);
         }
     }
 
-    fn object_whole(&mut self, key: SubscriptionKey, stream: StreamId, object: Object) {
+    fn object_whole(
+        &mut self,
+        key: SubscriptionKey,
+        stream: StreamId,
+        object: Object,
+        now: Instant,
+    ) {
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
         let is_fetch = subscription.streams.get(&stream).is_some_and(|s| s.is_fetch);
         let mut out = Vec::new();
         if is_fetch {
             out.push(object);
         } else {
-            subscription.merge.live(object, &mut out);
+            subscription.merge.live(object, now, &mut out);
         }
         self.hand_on(key, out);
     }
 
-    fn stream_closed(&mut self, stream: StreamId, reset: Option<ResetCode>) {
+    fn stream_closed(&mut self, stream: StreamId, reset: Option<ResetCode>, now: Instant) {
         let Some(key) = self.incoming.remove(&stream) else { return };
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
         let Some(incoming) = subscription.streams.remove(&stream) else { return };
@@ -413,10 +443,10 @@ impl Peer {
             {
                 self.requests.remove(&fetch);
             }
-            self.release_if_fetched(key);
+            self.release(key, now);
         } else {
             let mut out = Vec::new();
-            subscription.merge.stream_closed(incoming.group, &mut out);
+            subscription.merge.stream_closed(incoming.group, now, &mut out);
             self.hand_on(key, out);
         }
     }

@@ -1,6 +1,9 @@
 //! The built relay, started for a test and ended with it.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod ffmpeg;
+pub mod tool;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -46,6 +49,11 @@ impl Relay {
             certificate: certificate.expect("the relay says its certificate's hash"),
             log,
         }
+    }
+
+    /// A URL of it.
+    pub fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}/moq", self.address)
     }
 
     /// Its process id.
