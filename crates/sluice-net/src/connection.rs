@@ -59,6 +59,8 @@ pub(crate) struct Connection {
     pub(crate) timer: TimerSlot,
     pub(crate) transmit_queued: bool,
     pub(crate) active_queued: bool,
+    /// The owner found no send room, and is told once there is some.
+    pub(crate) room_wanted: bool,
     pub(crate) counted_as_handshake: bool,
     /// QUIC has nothing more to say on this connection.
     pub(crate) drained: bool,
@@ -88,6 +90,7 @@ impl Connection {
             timer: TimerSlot::default(),
             transmit_queued: false,
             active_queued: false,
+            room_wanted: false,
             counted_as_handshake: true,
             drained: false,
             told_closed: false,
@@ -145,6 +148,7 @@ impl Connection {
             self.keep_only_the_end();
         }
         self.quic.set_send_window(send_window_bytes(&self.quic));
+        self.note_send_room();
         self.announce_activity(shared);
         active
     }
@@ -205,6 +209,18 @@ impl Connection {
         let deadline = all.into_iter().flatten().min();
         let index = self.key.index as usize;
         shared.timers.arm(index, &mut self.timer, deadline);
+    }
+
+    /// Remembers that there is no send room, or tells that there is some again.
+    pub(crate) fn note_send_room(&mut self) {
+        if self.is_over() || self.info.is_none() {
+            return;
+        }
+        if self.send_room_bytes() == 0 {
+            self.room_wanted = true;
+        } else if std::mem::take(&mut self.room_wanted) {
+            self.events.push_back(TransportEvent::SendRoom);
+        }
     }
 
     pub(crate) fn send_room_bytes(&self) -> u64 {

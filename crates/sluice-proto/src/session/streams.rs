@@ -97,7 +97,8 @@ impl Session {
             TransportEvent::Available(StreamKind::Uni) => {
                 self.events.push_back(SessionEvent::StreamsAvailable);
             }
-            TransportEvent::Available(StreamKind::Bidi) => {}
+            // The driver flushes after every event; what waits for room is its own affair.
+            TransportEvent::Available(StreamKind::Bidi) | TransportEvent::SendRoom => {}
             TransportEvent::Reset(stream, code) => self.handle_reset(stream, code),
             TransportEvent::Stopped(stream, code) => self.handle_stopped(stream, code, transport),
             TransportEvent::Acked(stream) => {
