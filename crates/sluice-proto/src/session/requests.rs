@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::outbox::Outbox;
 use crate::model::{
     DoneCode, FullTrackName, GroupOrder, Interest, Location, LocationFilter, Priority, PublishDone,
-    RequestId, RequestKind, TrackAlias, TrackNamespace,
+    RequestError, RequestId, RequestKind, RequestOk, TrackAlias, TrackNamespace,
 };
 use crate::transport::{Side, StreamId};
 
@@ -56,6 +56,8 @@ pub(super) struct Entry {
     pub cancelled: bool,
     /// Updates without an answer, oldest first: ours or the peer's.
     pub updates: VecDeque<RequestId>,
+    /// Answers to updates of the peer that wait for the answer to the request itself.
+    pub early_answers: Vec<(RequestId, Result<RequestOk, RequestError>)>,
     /// The track of a subscription, publication or fetch.
     pub track: Option<FullTrackName>,
     /// The track's alias, once known.
@@ -97,6 +99,7 @@ impl Entry {
             unsent: None,
             cancelled: false,
             updates: VecDeque::new(),
+            early_answers: Vec::new(),
             track: None,
             alias: None,
             namespace: None,
@@ -294,6 +297,12 @@ impl RequestTable {
             self.next_peer = oldest.saturating_add(2);
         }
         Ok(())
+    }
+
+    /// Whether a message with the next id of ours may be sent at once: ids of one stream are in
+    /// order, so none that was given out may still wait.
+    pub fn may_send_next(&self) -> bool {
+        self.waiting.is_empty() && self.may_send(self.peek_id())
     }
 
     /// Whether our next waiting request may be sent, as far as ids go.
