@@ -45,6 +45,7 @@ impl Shard {
     pub fn flush(&mut self, transports: &mut dyn Transports, now: Instant) {
         // Serving may ask upstream, whose request then has to be written too.
         for _ in 0..3 {
+            self.tell_forward();
             self.mark_viewers();
             self.settle_tracks();
             if self.dirty.is_empty() {
@@ -158,7 +159,7 @@ impl Shard {
             self.track_unwanted(track, now);
         }
         for (track_id, who, span) in after.asks {
-            let asked = self.ask_upstream(track_id, span, now);
+            let asked = self.ask_upstream(track_id, who, span, now);
             if !asked
                 && let Some(fetch) =
                     self.tracks.get_mut(&track_id).and_then(|track| track.fetches.get_mut(&who))

@@ -124,6 +124,8 @@ pub struct Shard {
     /// Tracks with new objects, and tracks whose deadlines or memory changed.
     fresh: BTreeSet<TrackId>,
     touched: BTreeSet<TrackId>,
+    /// Tracks whose publishers may have to be told whether objects are wanted.
+    reforward: BTreeSet<TrackId>,
     /// Tracks that may have lost their last taker.
     idle: BTreeSet<TrackId>,
     /// Streams of requests that are over, to be reset.
@@ -154,6 +156,7 @@ impl Shard {
             dirty: BTreeSet::new(),
             fresh: BTreeSet::new(),
             touched: BTreeSet::new(),
+            reforward: BTreeSet::new(),
             idle: BTreeSet::new(),
             orphans: Vec::new(),
             store_bytes: 0,
@@ -521,6 +524,7 @@ impl Shard {
         self.names.remove(&track.key);
         self.timers.set(TimerKey::Track(id), None);
         self.fresh.remove(&id);
+        self.reforward.remove(&id);
         self.touched.remove(&id);
         if track.described {
             let reason = "nobody publishes or takes it any more".to_owned();
