@@ -180,13 +180,10 @@ impl Shard {
             for who in told {
                 let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
                 let Some(entry) = self.entry_mut(who.session) else { continue };
-                match entry.session.update(who.request, update) {
-                    Err(CommandError::NoCredit) => {
-                        again.insert(track_id);
-                        continue;
-                    }
-                    // A session that ends takes its subscription along; nothing else fails here.
-                    Ok(_) | Err(_) => {}
+                // A session that ends takes its subscription along; nothing else fails here.
+                if entry.session.update(who.request, update) == Err(CommandError::NoCredit) {
+                    again.insert(track_id);
+                    continue;
                 }
                 self.dirty.insert(who.session);
                 if let Some(up) =
