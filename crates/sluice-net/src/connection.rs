@@ -147,7 +147,7 @@ impl Connection {
         if self.is_over() {
             self.keep_only_the_end();
         }
-        self.quic.set_send_window(send_window_bytes(&self.quic));
+        self.quic.set_send_window(self.send_window_bytes());
         self.note_send_room();
         self.announce_activity(shared);
         active
@@ -223,9 +223,13 @@ impl Connection {
         }
     }
 
+    fn send_window_bytes(&self) -> u64 {
+        send_window_bytes(&self.quic).min(self.limits.send_window_bytes_max)
+    }
+
     pub(crate) fn send_room_bytes(&self) -> u64 {
         let in_flight = congestion::in_flight_bytes(self.quic.congestion_state());
-        send_window_bytes(&self.quic).saturating_sub(in_flight).saturating_sub(self.written_bytes)
+        self.send_window_bytes().saturating_sub(in_flight).saturating_sub(self.written_bytes)
     }
 
     /// Closes in the name of MOQT.

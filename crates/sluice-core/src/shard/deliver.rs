@@ -43,6 +43,7 @@ enum What {
 impl Shard {
     /// Writes to every session that has something to send, as far as its connection takes it.
     pub fn flush(&mut self, transports: &mut dyn Transports, now: Instant) {
+        self.relieve();
         // Serving may ask upstream, whose request then has to be written too.
         for _ in 0..3 {
             self.tell_forward();
@@ -64,6 +65,7 @@ impl Shard {
                 if closed || !served && over {
                     self.remove_session(key, now);
                 } else {
+                    self.count_held(key);
                     self.set_session_timer(key);
                     self.set_delivery_timer(key, after.wake);
                 }
@@ -97,6 +99,7 @@ impl Shard {
             self.dirty.remove(&key);
         }
         if self.entry(key).is_some() {
+            self.uncount_held(key);
             self.sessions.remove(key.index as usize);
         }
         self.timers.set(super::TimerKey::Session(key), None);

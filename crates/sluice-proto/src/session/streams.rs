@@ -340,7 +340,8 @@ impl Session {
             _ => false,
         };
         let until = now + limits.early_wait;
-        if late || !self.early.keep_stream(stream, until, limits.early_streams_max) {
+        let (max, bytes_max) = (limits.early_streams_max, limits.early_bytes_max);
+        if late || !self.early.keep_stream(stream, rest.len(), until, max, bytes_max) {
             self.streams.insert(stream, Inbound::Discard);
             transport.stop(stream, self.reset_code(ResetCode::Cancelled));
         } else {
