@@ -2,6 +2,7 @@
 //!
 //! Each scenario runs in a process of its own, because an allocator keeps what was freed.
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "figures for people")]
 
 use std::process::Command;
 use std::time::Instant;

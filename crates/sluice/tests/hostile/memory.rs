@@ -1,5 +1,6 @@
 //! `--memory-max` is true of the process, whatever peers do.
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "figures for people")]
 
 use std::time::{Duration, Instant};
 
