@@ -12,12 +12,6 @@ pub struct Limits {
     pub store_bytes_max: usize,
     /// A track that holds more than this loses its oldest groups before others do.
     pub track_share_bytes: usize,
-    /// Memory that all sessions together may hold: requests, streams, early data, unread control
-    /// messages. Beyond it requests are refused with EXCESSIVE_LOAD; an eighth beyond it, the
-    /// session that holds most is closed.
-    pub held_bytes_max: usize,
-    /// Sessions at once with a publisher's receive window. Further publishers keep the small one.
-    pub publisher_windows_max: usize,
     /// Tracks at once. Reached: requests for further ones are refused with EXCESSIVE_LOAD.
     pub tracks_max: usize,
     /// Namespaces that one session may publish. Reached: refused with EXCESSIVE_LOAD.
@@ -32,6 +26,8 @@ pub struct Limits {
     pub rendezvous_max: Duration,
     /// Wait for streams that a publisher still owes after PUBLISH_DONE.
     pub done_wait: Duration,
+    /// Wait for more streams than a publisher says it opened, if it says none or one.
+    pub done_doubt: Duration,
     /// Longest wait of a fetch for upstream, unless it asks for less.
     pub fetch_wait: Duration,
     /// A viewer is behind on a track with more than this undelivered: it goes on at the newest
@@ -57,8 +53,6 @@ impl Default for Limits {
         Self {
             store_bytes_max: 512 << 20,
             track_share_bytes: 64 << 20,
-            held_bytes_max: 128 << 20,
-            publisher_windows_max: 256,
             tracks_max: 100_000,
             namespaces_max: 1024,
             interests_max: 256,
@@ -66,6 +60,7 @@ impl Default for Limits {
             source_hold: Duration::from_secs(5),
             rendezvous_max: Duration::from_secs(30),
             done_wait: Duration::from_secs(2),
+            done_doubt: Duration::from_millis(200),
             fetch_wait: Duration::from_secs(10),
             behind_bytes_max: 4 << 20,
             behind_groups_max: 2,

@@ -31,6 +31,8 @@ pub(crate) struct Upstream {
     pub streams_seen: u64,
     /// Its last word, with the time until which its streams may still come.
     pub done: Option<(DoneCode, String, StreamCount, Instant)>,
+    /// Until then a count of streams in its last word is not trusted.
+    pub doubted_until: Option<Instant>,
     /// Streams that have not ended.
     pub feeds_open: usize,
 }
@@ -44,10 +46,12 @@ impl Upstream {
     pub fn is_finished(&self, now: Instant) -> bool {
         let Some((_, _, streams, until)) = &self.done else { return false };
         let all = match streams {
-            StreamCount::Known(count) => self.streams_seen >= *count,
+            // Fewer than came: it does not count its streams, so more may be on their way.
+            StreamCount::Known(count) => self.streams_seen == *count,
             StreamCount::Unknown => false,
         };
-        self.feeds_open == 0 && all || now >= *until
+        let doubted = self.doubted_until.is_some_and(|at| now < at);
+        self.feeds_open == 0 && all && !doubted || now >= *until
     }
 }
 
@@ -151,9 +155,11 @@ impl Track {
             _ => None,
         });
         let done = self.upstreams.values().filter_map(|up| up.done.as_ref().map(|done| done.3));
+        let doubts = self.upstreams.values().filter_map(|up| up.doubted_until);
         let fetches = self.up_fetches.values().map(|fetch| fetch.until);
         let pending = self.pending_fetches.iter().map(|fetch| fetch.until);
         held.chain(done)
+            .chain(doubts)
             .chain(fetches)
             .chain(pending)
             .chain(self.linger_until)

@@ -1,13 +1,12 @@
 //! What the shard asks of publishers: one subscription for all viewers of a track.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use sluice_proto::model::{
     DoneCode, Location, LocationFilter, Request, RequestCode, RequestError, RequestId,
-    RequestUpdate, ResetCode, Subscribe,
+    RequestUpdate, ResetCode, StreamCount, Subscribe,
 };
-use sluice_proto::session::{CommandError, RequestEnd, Response};
+use sluice_proto::session::{RequestEnd, Response};
 
 use super::{Role, Shard, TimerKey};
 use crate::downstream::Phase;
@@ -54,6 +53,7 @@ impl Shard {
                 forward,
                 streams_seen: 0,
                 done: None,
+                doubted_until: None,
                 feeds_open: 0,
             };
             if let Some(track) = self.tracks.get_mut(&track_id) {
@@ -155,45 +155,25 @@ impl Shard {
         self.fail_pending(track_id, error, now);
     }
 
-    /// Notes that upstream may have to be told whether objects are wanted. Told once a turn: a
-    /// viewer that changes its mind in between costs the publisher nothing.
+    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), if that changed.
     pub(super) fn update_forward(&mut self, track_id: TrackId) {
-        self.reforward.insert(track_id);
-    }
-
-    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), where that changed.
-    pub(super) fn tell_forward(&mut self) {
-        let mut again = BTreeSet::new();
-        for track_id in std::mem::take(&mut self.reforward) {
-            let Some(track) = self.tracks.get_mut(&track_id) else { continue };
-            if track.linger_until.is_some() && track.downstreams.is_empty() {
-                // Whoever comes back soon finds what passed meanwhile.
-                continue;
-            }
-            let wanted = track.wants_objects();
-            let told: Vec<RequestKey> = track
-                .upstreams
-                .iter()
-                .filter(|(_, up)| up.is_established() && up.forward != wanted)
-                .map(|(who, _)| *who)
-                .collect();
-            for who in told {
-                let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
-                let Some(entry) = self.entry_mut(who.session) else { continue };
-                // A session that ends takes its subscription along; nothing else fails here.
-                if entry.session.update(who.request, update) == Err(CommandError::NoCredit) {
-                    again.insert(track_id);
-                    continue;
-                }
-                self.dirty.insert(who.session);
-                if let Some(up) =
-                    self.tracks.get_mut(&track_id).and_then(|track| track.upstreams.get_mut(&who))
-                {
-                    up.forward = wanted;
-                }
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let wanted = track.wants_objects();
+        let mut changed = Vec::new();
+        for (who, upstream) in &mut track.upstreams {
+            if upstream.is_established() && upstream.forward != wanted {
+                upstream.forward = wanted;
+                changed.push(*who);
             }
         }
-        self.reforward = again;
+        for who in changed {
+            let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
+            if let Some(entry) = self.entry_mut(who.session) {
+                // A session that ends takes its subscription along; nothing else can fail here.
+                let _ = entry.session.update(who.request, update);
+                self.dirty.insert(who.session);
+            }
+        }
     }
 
     /// A publisher ended its subscription.
@@ -205,11 +185,15 @@ impl Shard {
         end: RequestEnd,
         now: Instant,
     ) {
-        let until = now + self.limits.done_wait;
+        let (until, doubt) = (now + self.limits.done_wait, self.limits.done_doubt);
         match end {
             RequestEnd::Done(done) => {
                 let Some(track) = self.tracks.get_mut(&track_id) else { return };
                 let Some(upstream) = track.upstream_of(key, id) else { return };
+                // Some publishers say how many subscribers they have, which to them is one. Its
+                // streams may be on their way still.
+                let doubtful = matches!(done.streams, StreamCount::Known(..=1));
+                upstream.doubted_until = doubtful.then_some(now + doubt);
                 upstream.done = Some((done.code, done.reason, done.streams, until));
                 if upstream.source.is_none() {
                     upstream.done = None;
@@ -228,6 +212,9 @@ impl Shard {
     /// Forgets publishers that said their last word and whose streams have all come.
     pub(super) fn finish_upstreams(&mut self, track_id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        for upstream in track.upstreams.values_mut() {
+            upstream.doubted_until.take_if(|at| now >= *at);
+        }
         let finished: Vec<RequestKey> = track
             .upstreams
             .iter()
@@ -250,7 +237,7 @@ impl Shard {
         }
     }
 
-    /// A publisher is gone without a last word.
+    /// A publisher is gone. If it had said its last word, that counts.
     pub(super) fn upstream_lost(
         &mut self,
         key: SessionKey,
@@ -265,7 +252,8 @@ impl Shard {
             Some(source) => {
                 track.store.remove_source(source, ResetCode::Cancelled);
                 self.fresh.insert(track_id);
-                self.source_gone(track_id, None, now);
+                let word = upstream.done.map(|(code, reason, ..)| (code, reason));
+                self.source_gone(track_id, word, now);
             }
             None => {
                 if !track.is_established() && !track.is_pending() {
@@ -378,8 +366,6 @@ impl Shard {
         }
         if empty {
             self.drop_track(track_id);
-        } else {
-            self.update_forward(track_id);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::inbound::Inbound;
-use super::requests::{Entry, IdFault, Maker, Phase, REQUEST_COST_BYTES};
+use super::requests::{Entry, IdFault, Maker, Phase};
 use super::streams::Flow;
 use super::{RequestEnd, Response, Session, SessionEvent};
 use crate::model::{
@@ -35,7 +35,6 @@ impl Session {
 
     fn handle_control_message(&mut self, kind: u64, body: Bytes, now: Instant) {
         let context = Context::control(self.side.peer());
-        self.reading_bytes = body.len();
         let decoded = self.decode(kind, body.clone(), &context);
         let message = match decoded {
             Ok(message) => message,
@@ -133,7 +132,6 @@ impl Session {
             }
         };
         let context = Context::new_request(self.side.peer());
-        self.reading_bytes = body.len();
         let decoded = dialect.decode(kind, body.clone(), &context);
         self.reading = decoded.as_ref().ok().map(Message::kind);
         match decoded {
@@ -322,8 +320,6 @@ impl Session {
             return None;
         }
         let mut entry = Entry::new(kind, Maker::Peer, Phase::Pending);
-        // Names and properties live as long as the request, in its message or copied.
-        entry.held_bytes = REQUEST_COST_BYTES + 2 * self.reading_bytes;
         if let Some((stream, rest)) = stream {
             entry.stream = Some(stream);
             self.streams.insert(stream, Inbound::Request(id, rest));
@@ -334,15 +330,7 @@ impl Session {
             self.refuse(id, RequestError::new(RequestCode::GoingAway, "this relay is draining"));
             return None;
         }
-        let limits = &self.config.limits;
-        if self.held_bytes() > limits.held_bytes_max {
-            let reason = format!("this session holds {} bytes", limits.held_bytes_max);
-            let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
-            error.retry_after = Some(std::time::Duration::from_secs(1));
-            self.refuse(id, error);
-            return None;
-        }
-        let max = limits.requests_max;
+        let max = self.config.limits.requests_max;
         if self.requests.open_peer() > max as usize {
             let reason = format!("{max} requests are open");
             let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
@@ -454,12 +442,22 @@ impl Session {
     fn handle_update(&mut self, id: RequestId, update_id: RequestId, mut update: RequestUpdate) {
         let Some(entry) = self.requests.get(id) else {
             // It may have ended while the update was on its way.
-            self.take_peer_id(update_id, self.requests_on_control());
+            if self.requests_on_control() {
+                self.take_peer_id(update_id, true);
+            } else {
+                // A keep-alive as below breaks rules that are not worth a session either.
+                let _ = self.requests.take_peer_id(update_id, false);
+            }
             return;
         };
         if entry.maker == Maker::Us && entry.kind == RequestKind::Subscribe {
             // Some publishers keep the stream alive with an update of the subscriber's own
             // request. It changes nothing; the answer is ignored there.
+            return self.send_update_answer(id, update_id, Ok(RequestOk::default()));
+        }
+        let is_empty = update == RequestUpdate::default();
+        if update_id == id && is_empty && !self.requests_on_control() {
+            // Nor does that of clients which repeat the id of the stream's own request.
             return self.send_update_answer(id, update_id, Ok(RequestOk::default()));
         }
         if !self.take_peer_id(update_id, self.requests_on_control()) {

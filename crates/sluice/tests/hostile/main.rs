@@ -5,7 +5,6 @@
 
 mod attacker;
 mod bad_input;
-mod memory;
 mod neighbours;
 #[path = "../support/mod.rs"]
 mod support;
