@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sluice_proto::model::{
-    FullTrackName, GroupId, Priority, RequestError, SessionCode, SubscribeOk, TrackNamespace,
-    TrackProperties,
+    FetchOk, FullTrackName, GroupId, Interest, LocationFilter, Priority, RequestError, SessionCode,
+    SubscribeOk, TrackNamespace, TrackProperties,
 };
 use sluice_proto::session::SessionEnd;
 use sluice_proto::wire::Draft;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::driver::{self, ConnectError, Mailbox, Trust};
-use crate::object::{Object, TrackEnd};
-use crate::peer::{Join, PeerCommand, PeerLimits, PublicationKey, SubscriptionKey};
+use crate::object::Object;
+use crate::peer::{Join, PeerCommand, PeerLimits, PublicationKey, SubscriptionKey, WatchKey};
+use crate::reader::{Inbox, Past, Reader, TrackNews};
 use crate::target::Target;
+use crate::watch::{NEWS_MAX, NamespaceWatch, TrackWatch, Watch, WatchNews};
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -56,12 +57,6 @@ pub enum ClientError {
     Ended(String),
 }
 
-/// What a driver tells a handle.
-pub(crate) enum TrackNews {
-    Object(Object),
-    Ended(TrackEnd),
-}
-
 /// Facts of a published track that its writer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct WriterState {
@@ -90,6 +85,20 @@ pub(crate) enum ToDriver {
         rendezvous_timeout: Option<Duration>,
         answer: oneshot::Sender<Result<SubscribeOk, RequestError>>,
         news: mpsc::UnboundedSender<TrackNews>,
+    },
+    Fetch {
+        key: SubscriptionKey,
+        track: FullTrackName,
+        filter: LocationFilter,
+        answer: oneshot::Sender<Result<FetchOk, RequestError>>,
+        news: mpsc::UnboundedSender<TrackNews>,
+    },
+    Watch {
+        key: WatchKey,
+        prefix: TrackNamespace,
+        interest: Interest,
+        answer: oneshot::Sender<Result<(), RequestError>>,
+        news: mpsc::Sender<WatchNews>,
     },
     Close(SessionCode, String, oneshot::Sender<()>),
 }
@@ -166,6 +175,7 @@ impl Client {
         let key = SubscriptionKey(self.key());
         let (answer, answered) = oneshot::channel();
         let (news, inbox) = mpsc::unbounded_channel();
+        let inbox = Inbox::new(key, self.clone(), inbox);
         self.send(ToDriver::Subscribe {
             key,
             track,
@@ -175,8 +185,55 @@ impl Client {
             answer,
             news,
         });
-        let ok = self.answer(answered).await?;
-        Ok(Reader { key, client: self.clone(), inbox, ok, end: None })
+        Ok(Reader::new(inbox, self.answer(answered).await?))
+    }
+
+    /// Fetches a part of a track's past: what the relay holds, or gets from the publisher.
+    /// Without an end in `filter` it goes up to the largest object.
+    pub async fn fetch(
+        &self,
+        track: FullTrackName,
+        filter: LocationFilter,
+    ) -> Result<Past, ClientError> {
+        let key = SubscriptionKey(self.key());
+        let (answer, answered) = oneshot::channel();
+        let (news, inbox) = mpsc::unbounded_channel();
+        let inbox = Inbox::new(key, self.clone(), inbox);
+        self.send(ToDriver::Fetch { key, track, filter, answer, news });
+        Ok(Past::new(inbox, self.answer(answered).await?))
+    }
+
+    /// Learns which namespaces are published under `prefix`; an empty one is a prefix of
+    /// everything, which the oldest draft forbids.
+    pub async fn watch_namespaces(
+        &self,
+        prefix: TrackNamespace,
+    ) -> Result<NamespaceWatch, ClientError> {
+        Ok(NamespaceWatch::new(self.watch(prefix, Interest::Namespaces).await?))
+    }
+
+    /// Takes every track that is offered (by PUBLISH) under `prefix`, from its next object on.
+    pub async fn watch_tracks(&self, prefix: TrackNamespace) -> Result<TrackWatch, ClientError> {
+        Ok(TrackWatch::new(self.watch(prefix, Interest::Tracks).await?))
+    }
+
+    async fn watch(
+        &self,
+        prefix: TrackNamespace,
+        interest: Interest,
+    ) -> Result<Watch, ClientError> {
+        let key = WatchKey(self.key());
+        let (answer, answered) = oneshot::channel();
+        let (news, inbox) = mpsc::channel(NEWS_MAX);
+        let watch = Watch::new(key, self.clone(), inbox);
+        self.send(ToDriver::Watch { key, prefix, interest, answer, news });
+        self.answer(answered).await?;
+        Ok(watch)
+    }
+
+    /// Takes a published namespace back. Tracks under it go on for who has them.
+    pub fn withdraw_namespace(&self, namespace: TrackNamespace) {
+        self.send(ToDriver::Command(PeerCommand::WithdrawNamespace(namespace)));
     }
 
     /// Waits until the session is over and says why.
@@ -204,7 +261,7 @@ impl Client {
         self.shared.next_key.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn send(&self, message: ToDriver) {
+    pub(crate) fn send(&self, message: ToDriver) {
         self.shared.mailbox.send(message);
     }
 
@@ -219,7 +276,7 @@ impl Client {
         }
     }
 
-    fn ended(&self) -> ClientError {
+    pub(crate) fn ended(&self) -> ClientError {
         ClientError::Ended(describe(self.shared.ended.borrow().as_ref()))
     }
 }
@@ -269,6 +326,11 @@ impl TrackWriter {
         self.wait(|state| state.demand > 0).await
     }
 
+    /// Waits until no subscriber wants objects.
+    pub async fn unwanted(&mut self) -> Result<(), ClientError> {
+        self.wait(|state| state.demand == 0).await
+    }
+
     /// Ends the track and waits until every subscriber has all of it.
     pub async fn finish(mut self) -> Result<(), ClientError> {
         self.client.send(ToDriver::Command(PeerCommand::EndTrack(self.key)));
@@ -280,61 +342,6 @@ impl TrackWriter {
         match state {
             Ok(state) if state.delivered || !state.closed => Ok(()),
             _ => Err(self.client.ended()),
-        }
-    }
-}
-
-/// Reads the objects of one track, groups in order.
-pub struct Reader {
-    key: SubscriptionKey,
-    client: Client,
-    inbox: mpsc::UnboundedReceiver<TrackNews>,
-    ok: SubscribeOk,
-    end: Option<TrackEnd>,
-}
-
-impl Reader {
-    /// What the relay said when it accepted: largest location, properties.
-    pub fn accepted(&self) -> &SubscribeOk {
-        &self.ok
-    }
-
-    /// The next object; `None` when the track is over, see [`Reader::end`]. Dropping the future
-    /// loses nothing.
-    pub async fn next(&mut self) -> Result<Option<Object>, ClientError> {
-        std::future::poll_fn(|context| self.poll_next(context)).await
-    }
-
-    /// [`Reader::next`] for who reads several tracks at once.
-    pub fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Option<Object>, ClientError>> {
-        Poll::Ready(match ready!(self.inbox.poll_recv(context)) {
-            Some(TrackNews::Object(object)) => {
-                let taken = PeerCommand::Taken(object.payload.len());
-                self.client.send(ToDriver::Command(taken));
-                Ok(Some(object))
-            }
-            Some(TrackNews::Ended(end)) => {
-                self.end = Some(end);
-                Ok(None)
-            }
-            None if self.end.is_some() => Ok(None),
-            None => Err(self.client.ended()),
-        })
-    }
-
-    /// How the track ended, once [`Reader::next`] returned `None`.
-    pub fn end(&self) -> Option<&TrackEnd> {
-        self.end.as_ref()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if self.end.is_none() {
-            self.client.send(ToDriver::Command(PeerCommand::Unsubscribe(self.key)));
         }
     }
 }

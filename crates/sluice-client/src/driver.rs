@@ -12,16 +12,24 @@ use std::time::{Duration, Instant};
 use sluice_net::dial::{Dial, DialError, Via};
 use sluice_net::tls::{CertificateDer, ClientTls, DefaultTimeProvider, RootCertStore, TlsError};
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
-use sluice_proto::model::{RequestCode, RequestError, SessionCode, SubscribeOk, TrackNamespace};
+use sluice_proto::model::{
+    FetchOk, Publish, RequestCode, RequestError, RequestId, SessionCode, SubscribeOk,
+    TrackNamespace,
+};
 use sluice_proto::session::{ReadProgress, SessionConfig, SessionEnd};
 use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Transport};
 use sluice_proto::wire::Draft;
 use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::client::{ConnectOptions, ToDriver, TrackNews, WriterState};
-use crate::peer::{Peer, PeerCommand, PeerEvent, PublicationKey, SubscriptionKey};
+use crate::client::{ConnectOptions, ToDriver, WriterState};
+use crate::object::Object;
+use crate::peer::{
+    Peer, PeerCommand, PeerEvent, PublicationKey, SubscriptionKey, WatchKey, accepted,
+};
+use crate::reader::TrackNews;
 use crate::target::Target;
+use crate::watch::{OfferedTrack, WatchNews};
 
 /// Which relays to believe.
 #[derive(Clone, Debug)]
@@ -160,9 +168,22 @@ struct Closing {
 }
 
 struct ReaderSide {
-    answer: Option<oneshot::Sender<Result<SubscribeOk, RequestError>>>,
+    answer: Option<Answer>,
     news: mpsc::UnboundedSender<TrackNews>,
 }
+
+enum Answer {
+    Subscribe(oneshot::Sender<Result<SubscribeOk, RequestError>>),
+    Fetch(oneshot::Sender<Result<FetchOk, RequestError>>),
+}
+
+struct WatchSide {
+    answer: Option<oneshot::Sender<Result<(), RequestError>>>,
+    news: mpsc::Sender<WatchNews>,
+}
+
+/// Keys of tracks that were offered to us; handles count theirs from 0.
+const FIRST_OFFERED_KEY: u64 = 1 << 63;
 
 struct WriterSide {
     offer: Option<oneshot::Sender<Result<(), RequestError>>>,
@@ -181,6 +202,8 @@ struct Driver {
     setup: SessionConfig,
     readers: HashMap<SubscriptionKey, ReaderSide>,
     writers: HashMap<PublicationKey, WriterSide>,
+    watches: HashMap<WatchKey, WatchSide>,
+    next_offered_key: u64,
     namespaces: Vec<(TrackNamespace, oneshot::Sender<Result<(), RequestError>>)>,
     ended: watch::Sender<Option<SessionEnd>>,
     goaway: watch::Sender<Option<String>>,
@@ -248,6 +271,8 @@ impl Driver {
             setup,
             readers: HashMap::new(),
             writers: HashMap::new(),
+            watches: HashMap::new(),
+            next_offered_key: FIRST_OFFERED_KEY,
             namespaces: Vec::new(),
             ended,
             goaway,
@@ -342,10 +367,22 @@ impl Driver {
                 answer,
                 news,
             } => {
-                self.readers.insert(key, ReaderSide { answer: Some(answer), news });
+                let answer = Some(Answer::Subscribe(answer));
+                self.readers.insert(key, ReaderSide { answer, news });
                 let command =
                     PeerCommand::Subscribe { key, track, join, priority, rendezvous_timeout };
                 peer.handle_command(command, now);
+            }
+            ToDriver::Fetch { key, track, filter, answer, news } => {
+                let answer = Some(Answer::Fetch(answer));
+                self.readers.insert(key, ReaderSide { answer, news });
+                let (order, priority) = (None, None);
+                let command = PeerCommand::Fetch { key, track, filter, order, priority };
+                peer.handle_command(command, now);
+            }
+            ToDriver::Watch { key, prefix, interest, answer, news } => {
+                self.watches.insert(key, WatchSide { answer: Some(answer), news });
+                peer.handle_command(PeerCommand::Watch { key, prefix, interest }, now);
             }
             ToDriver::Close(code, reason, done) => {
                 if self.closing.is_none() {
@@ -399,11 +436,19 @@ impl Driver {
         peer.flush(&mut transport, now);
         drop(transport);
         while let Some(event) = self.peer.as_mut().and_then(Peer::poll_event) {
-            self.take_event(event, ready);
+            self.take_event(event, ready, now);
         }
     }
 
-    fn take_event(&mut self, event: PeerEvent, ready: &mut Option<Ready>) {
+    fn command(&mut self, command: PeerCommand, now: Instant) {
+        if let Some(peer) = &mut self.peer {
+            peer.handle_command(command, now);
+        }
+        // What it queued is flushed in the next turn.
+        self.has_more = true;
+    }
+
+    fn take_event(&mut self, event: PeerEvent, ready: &mut Option<Ready>, now: Instant) {
         match event {
             PeerEvent::Ready => {
                 let session = self.peer.as_ref().map(Peer::session);
@@ -433,31 +478,94 @@ impl Driver {
                 self.writers.remove(&key);
             }
             PeerEvent::Subscribed(key, result) => {
-                let refused = result.is_err();
-                let side = self.readers.get_mut(&key);
-                if let Some(answer) = side.and_then(|side| side.answer.take()) {
-                    let _ = answer.send(result);
-                }
-                if refused {
-                    self.readers.remove(&key);
-                }
+                self.take_answer(key, result.is_err(), |answer| match answer {
+                    Answer::Subscribe(answer) => drop(answer.send(result)),
+                    Answer::Fetch(_) => {}
+                });
             }
-            PeerEvent::Object(key, object) => {
-                if let Some(side) = self.readers.get(&key) {
-                    let _ = side.news.send(TrackNews::Object(object));
-                }
+            PeerEvent::Fetching(key, result) => {
+                self.take_answer(key, result.is_err(), |answer| match answer {
+                    Answer::Fetch(answer) => drop(answer.send(result)),
+                    Answer::Subscribe(_) => {}
+                });
             }
+            PeerEvent::Object(key, object) => self.take_object(key, object, now),
             PeerEvent::Ended(key, end) => {
                 if let Some(side) = self.readers.remove(&key) {
                     let _ = side.news.send(TrackNews::Ended(end));
                 }
             }
+            PeerEvent::Watching(key, result) => {
+                let failed = result.is_err();
+                let side = self.watches.get_mut(&key);
+                if let Some(answer) = side.and_then(|side| side.answer.take()) {
+                    let _ = answer.send(result);
+                }
+                if failed {
+                    self.watches.remove(&key);
+                }
+            }
+            PeerEvent::Announced(key, namespace) => {
+                self.tell_watch(key, WatchNews::Announced(namespace), now);
+            }
+            PeerEvent::Withdrawn(key, namespace) => {
+                self.tell_watch(key, WatchNews::Withdrawn(namespace), now);
+            }
+            PeerEvent::Offered { watch, id, offer } => self.take_offer(watch, id, &offer, now),
             PeerEvent::Goaway(uri) => {
                 self.goaway.send_replace(Some(uri));
             }
             PeerEvent::Closed(end) => {
                 self.ended.send_replace(Some(end));
             }
+        }
+    }
+
+    /// Passes an answer on. A handle that was refused hears nothing more.
+    fn take_answer(&mut self, key: SubscriptionKey, refused: bool, tell: impl FnOnce(Answer)) {
+        if let Some(answer) = self.readers.get_mut(&key).and_then(|side| side.answer.take()) {
+            tell(answer);
+        }
+        if refused {
+            self.readers.remove(&key);
+        }
+    }
+
+    fn take_object(&mut self, key: SubscriptionKey, object: Object, now: Instant) {
+        let bytes = object.payload.len();
+        let news = TrackNews::Object(object);
+        let heard = self.readers.get(&key).is_some_and(|side| side.news.send(news).is_ok());
+        if !heard {
+            self.readers.remove(&key);
+            self.command(PeerCommand::Taken(bytes), now);
+            self.command(PeerCommand::Unsubscribe(key), now);
+        }
+    }
+
+    fn take_offer(&mut self, watch: WatchKey, id: RequestId, offer: &Publish, now: Instant) {
+        if !self.watches.contains_key(&watch) {
+            return self.command(PeerCommand::Decline(id), now);
+        }
+        let key = SubscriptionKey(self.next_offered_key);
+        self.next_offered_key += 1;
+        let (news, inbox) = mpsc::unbounded_channel();
+        self.readers.insert(key, ReaderSide { answer: None, news });
+        let offered = OfferedTrack {
+            track: offer.track.clone(),
+            key,
+            accepted: accepted(offer),
+            news: inbox,
+        };
+        self.command(PeerCommand::Accept { id, key }, now);
+        self.tell_watch(watch, WatchNews::Offered(Box::new(offered)), now);
+    }
+
+    /// A watch whose owner is too far behind, or gone, ends.
+    fn tell_watch(&mut self, key: WatchKey, news: WatchNews, now: Instant) {
+        let heard = self.watches.get(&key).is_some_and(|side| side.news.try_send(news).is_ok());
+        if !heard {
+            self.watches.remove(&key);
+            self.command(PeerCommand::Unwatch(key), now);
         }
     }
 
@@ -496,6 +604,7 @@ impl Driver {
             let _ = answer.send(Err(gone));
         }
         self.readers.clear();
+        self.watches.clear();
         if let Some(closing) = self.closing.take() {
             let _ = closing.done.send(());
         }

@@ -30,10 +30,16 @@ mod client;
 mod driver;
 mod object;
 mod peer;
+mod reader;
 mod target;
+mod watch;
 
-pub use client::{Client, ClientError, ConnectOptions, Reader, TrackWriter};
+pub use client::{Client, ClientError, ConnectOptions, TrackWriter};
 pub use driver::{ConnectError, Trust};
 pub use object::{Object, TrackEnd};
-pub use peer::{Join, Peer, PeerCommand, PeerEvent, PeerLimits, PublicationKey, SubscriptionKey};
+pub use peer::{
+    Join, Peer, PeerCommand, PeerEvent, PeerLimits, PublicationKey, SubscriptionKey, WatchKey,
+};
+pub use reader::{Past, Reader};
 pub use target::{Target, TargetError};
+pub use watch::{NamespaceNews, NamespaceWatch, TrackWatch};

@@ -92,6 +92,11 @@ impl Merge {
         self.stalled.map(|since| since + self.limits.wait)
     }
 
+    /// Reading stood still until now, so nobody was late meanwhile.
+    pub fn resume(&mut self, now: Instant) {
+        self.stalled = self.stalled.map(|_| now);
+    }
+
     /// Hands on what need not wait any longer.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Object>) {
         self.release(now, out);

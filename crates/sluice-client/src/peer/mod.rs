@@ -6,20 +6,21 @@
 //!
 //! State is cut by role: [`publication`] is one track we publish and everyone who takes it,
 //! [`outgoing`] one of those takers, [`subscription`] one track we receive, [`merge`] the order
-//! in which its objects are handed on.
+//! in which its objects are handed on, [`watch`] what others publish under a prefix.
 
 mod merge;
 mod outgoing;
 mod publication;
 mod subscription;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    FullTrackName, LocationFilter, Priority, PublishNamespace, PublishOk, Request, RequestCode,
-    RequestError, RequestId, RequestOk, ResetCode, SessionCode, SubscribeOk, TrackNamespace,
-    TrackProperties,
+    FetchOk, FullTrackName, GroupOrder, Interest, LocationFilter, Priority, Publish,
+    PublishNamespace, PublishOk, Request, RequestCode, RequestError, RequestId, RequestOk,
+    ResetCode, SessionCode, SubscribeOk, TrackNamespace, TrackProperties,
 };
 use sluice_proto::session::{
     CommandError, ReadProgress, RequestEnd, Response, Session, SessionConfig, SessionEnd,
@@ -30,6 +31,9 @@ use sluice_proto::transport::{PeerInfo, StreamId, Transport};
 use crate::object::{Object, TrackEnd};
 use publication::Publication;
 use subscription::Subscription;
+use watch::Watch;
+pub use watch::WatchKey;
+pub(crate) use watch::accepted;
 
 /// A track we publish. Chosen by the owner, unique for the life of the peer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -128,8 +132,50 @@ pub enum PeerCommand {
         /// How long the relay should wait for a publisher, where the draft can say so.
         rendezvous_timeout: Option<Duration>,
     },
-    /// Leave it.
+    /// Change it. What is `None` stays as it is.
+    Update {
+        /// Which one.
+        key: SubscriptionKey,
+        /// Whether objects are wanted now.
+        forward: Option<bool>,
+        /// Subscriber priority.
+        priority: Option<Priority>,
+    },
+    /// Leave it, or stop fetching.
     Unsubscribe(SubscriptionKey),
+    /// Receive a part of a track's past.
+    Fetch {
+        /// Names it from now on, like a subscription.
+        key: SubscriptionKey,
+        /// Its name.
+        track: FullTrackName,
+        /// Which part; without an end, up to the largest object.
+        filter: LocationFilter,
+        /// Which groups come first.
+        order: Option<GroupOrder>,
+        /// Subscriber priority.
+        priority: Option<Priority>,
+    },
+    /// Learn what others publish under a prefix.
+    Watch {
+        /// Names it from now on.
+        key: WatchKey,
+        /// The prefix; empty for everything.
+        prefix: TrackNamespace,
+        /// Namespaces, or tracks that are offered.
+        interest: Interest,
+    },
+    /// Learn no more.
+    Unwatch(WatchKey),
+    /// Receive an offered track, new objects only.
+    Accept {
+        /// The offer.
+        id: RequestId,
+        /// Names the subscription from now on.
+        key: SubscriptionKey,
+    },
+    /// Do not receive an offered track.
+    Decline(RequestId),
     /// The owner took this many payload bytes of received objects.
     Taken(usize),
     /// End the session.
@@ -153,6 +199,23 @@ pub enum PeerEvent {
     Delivered(PublicationKey),
     /// A subscription was accepted, or refused.
     Subscribed(SubscriptionKey, Result<SubscribeOk, RequestError>),
+    /// A fetch was accepted, or refused. Its objects and its end come as of a subscription.
+    Fetching(SubscriptionKey, Result<FetchOk, RequestError>),
+    /// A watch was accepted, or refused, or revoked later.
+    Watching(WatchKey, Result<(), RequestError>),
+    /// A namespace is published.
+    Announced(WatchKey, TrackNamespace),
+    /// It is not any more.
+    Withdrawn(WatchKey, TrackNamespace),
+    /// A track is offered: accept or decline it.
+    Offered {
+        /// Who may be interested.
+        watch: WatchKey,
+        /// Names the offer.
+        id: RequestId,
+        /// What is offered.
+        offer: Publish,
+    },
     /// An object arrived.
     Object(SubscriptionKey, Object),
     /// A subscription is over.
@@ -171,6 +234,14 @@ enum Owner {
     Taker(PublicationKey),
     Subscription(SubscriptionKey),
     JoiningFetch(SubscriptionKey),
+    Past(SubscriptionKey),
+    Watch(WatchKey),
+    /// An offer that the owner has not answered.
+    Offered {
+        forward: Option<bool>,
+    },
+    /// A namespace of a watch, in drafts that tell of it by a request.
+    Announced(WatchKey, TrackNamespace),
 }
 
 /// A client without I/O. See the module documentation.
@@ -179,6 +250,7 @@ pub struct Peer {
     limits: PeerLimits,
     publications: BTreeMap<PublicationKey, Publication>,
     subscriptions: BTreeMap<SubscriptionKey, Subscription>,
+    watches: BTreeMap<WatchKey, Watch>,
     requests: HashMap<RequestId, Owner>,
     incoming: HashMap<StreamId, SubscriptionKey>,
     events: VecDeque<PeerEvent>,
@@ -193,6 +265,7 @@ impl Peer {
             limits,
             publications: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            watches: BTreeMap::new(),
             requests: HashMap::new(),
             incoming: HashMap::new(),
             events: VecDeque::new(),
@@ -234,8 +307,10 @@ impl Peer {
     /// The next deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.session.poll_timeout().map(|(at, _)| at);
-        let ends = self.subscriptions.values().filter_map(Subscription::deadline).min();
-        session.into_iter().chain(ends).min()
+        // What is not read cannot be late.
+        let reading = (!self.is_paused()).then_some(&self.subscriptions);
+        let subscriptions = reading.into_iter().flat_map(BTreeMap::values);
+        session.into_iter().chain(subscriptions.filter_map(Subscription::deadline)).min()
     }
 
     /// The next thing to know.
@@ -297,10 +372,18 @@ impl Peer {
             PeerCommand::Subscribe { key, track, join, priority, rendezvous_timeout } => {
                 self.subscribe(key, track, join, priority, rendezvous_timeout);
             }
-            PeerCommand::Unsubscribe(key) => self.unsubscribe(key),
-            PeerCommand::Taken(bytes) => {
-                self.unread_bytes = self.unread_bytes.saturating_sub(bytes);
+            PeerCommand::Update { key, forward, priority } => {
+                self.update_subscription(key, forward, priority);
             }
+            PeerCommand::Unsubscribe(key) => self.unsubscribe(key),
+            PeerCommand::Fetch { key, track, filter, order, priority } => {
+                self.fetch(key, track, filter, order, priority);
+            }
+            PeerCommand::Watch { key, prefix, interest } => self.watch(key, prefix, interest),
+            PeerCommand::Unwatch(key) => self.unwatch(key),
+            PeerCommand::Accept { id, key } => self.accept(id, key),
+            PeerCommand::Decline(id) => self.decline(id),
+            PeerCommand::Taken(bytes) => self.taken(bytes, now),
             PeerCommand::Close(code, reason) => self.session.close(code, &reason),
         }
         self.finish_subscriptions(now);
@@ -365,9 +448,10 @@ impl Peer {
             }
             SessionEvent::Ended { id, end } => self.handle_end(id, end, now),
             SessionEvent::Response { id, response } => self.handle_response(id, response, now),
+            SessionEvent::Namespace { id, suffix } => self.namespace_news(id, &suffix, false),
+            SessionEvent::NamespaceDone { id, suffix } => self.namespace_news(id, &suffix, true),
+            SessionEvent::Malformed { id, violation } => self.malformed(id, &violation, now),
             SessionEvent::UpdateResponse { .. }
-            | SessionEvent::Namespace { .. }
-            | SessionEvent::NamespaceDone { .. }
             | SessionEvent::PublishBlocked { .. }
             | SessionEvent::StateNotify { .. }
             | SessionEvent::StreamsAvailable
@@ -415,9 +499,9 @@ impl Peer {
                 self.session.request_ok(id, RequestOk { expires: None, largest, properties });
             }
             Request::Fetch(request) => self.handle_fetch(id, &request),
-            Request::Publish(_) | Request::PublishNamespace(_) => {
-                let error = RequestError::new(RequestCode::Uninterested, "nothing is wanted here");
-                self.session.refuse(id, error);
+            Request::Publish(offer) => self.track_offered(id, offer),
+            Request::PublishNamespace(published) => {
+                self.namespace_published(id, published.namespace);
             }
             Request::SubscribeNamespace(_) => {
                 let error = RequestError::new(
@@ -505,7 +589,7 @@ impl Peer {
                 }
                 self.demand_changed(key);
             }
-            Some(Owner::Subscription(key)) => {
+            Some(Owner::Subscription(key) | Owner::Past(key)) => {
                 self.requests.remove(&id);
                 let limits = self.limits;
                 if let Some(subscription) = self.subscriptions.get_mut(&key) {
@@ -518,13 +602,21 @@ impl Peer {
                     subscription.fetch_failed();
                 }
             }
+            Some(Owner::Watch(key)) => {
+                self.requests.remove(&id);
+                self.watch_failed(key, revocation(end));
+            }
+            Some(Owner::Announced(key, namespace)) => {
+                self.requests.remove(&id);
+                self.events.push_back(PeerEvent::Withdrawn(key, namespace));
+            }
             Some(Owner::Namespace(namespace)) => {
                 self.requests.remove(&id);
-                let error = match end {
-                    RequestEnd::Revoked(error) => error,
-                    _ => RequestError::new(RequestCode::Internal, "the namespace was dropped"),
-                };
+                let error = revocation(end);
                 self.events.push_back(PeerEvent::NamespaceAnswered(namespace, Err(error)));
+            }
+            Some(Owner::Offered { .. }) => {
+                self.requests.remove(&id);
             }
             None => {}
         }
@@ -549,6 +641,17 @@ impl Peer {
             (Some(Owner::Subscription(key)), Response::Error(error)) => {
                 self.subscriptions.remove(&key);
                 self.events.push_back(PeerEvent::Subscribed(key, Err(error)));
+            }
+            (Some(Owner::Past(key)), Response::Fetch(ok)) => {
+                self.events.push_back(PeerEvent::Fetching(key, Ok(ok)));
+            }
+            (Some(Owner::Past(key)), Response::Error(error)) => {
+                self.subscriptions.remove(&key);
+                self.events.push_back(PeerEvent::Fetching(key, Err(error)));
+            }
+            (Some(Owner::Watch(key)), Response::Error(error)) => self.watch_failed(key, error),
+            (Some(Owner::Watch(key)), _) => {
+                self.events.push_back(PeerEvent::Watching(key, Ok(())));
             }
             (Some(Owner::JoiningFetch(key)), Response::Error(_)) => {
                 if let Some(subscription) = self.subscriptions.get_mut(&key) {
@@ -581,6 +684,14 @@ impl Peer {
         if let Some(publication) = self.publications.get_mut(&key) {
             publication.offer_accepted(id, ok);
         }
+    }
+}
+
+/// Why the peer took back what it had accepted.
+fn revocation(end: RequestEnd) -> RequestError {
+    match end {
+        RequestEnd::Revoked(error) => error,
+        _ => RequestError::new(RequestCode::Internal, "the relay dropped the request"),
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sluice_proto::model::{
     Delivery, DoneCode, Fetch, FetchOk, FetchRange, Fill, FullTrackName, GroupId, GroupOrder,
-    JoiningStart, Location, LocationFilter, ObjectStatus, Priority, Properties, Publish, PublishOk,
-    RangeEnd, RequestCode, RequestError, RequestId, RequestUpdate, SubgroupId, Subscribe,
-    SubscribeOk, TrackAlias, TrackProperties,
+    JoiningStart, Location, LocationFilter, ObjectId, ObjectStatus, Priority, Properties, Publish,
+    PublishOk, RangeEnd, RequestCode, RequestError, RequestId, RequestUpdate, SubgroupId,
+    Subscribe, SubscribeOk, TrackAlias, TrackProperties,
 };
 use sluice_proto::session::Session;
 use sluice_proto::transport::{StreamId, Transport};
@@ -96,9 +96,21 @@ impl Publication {
         }
     }
 
+    /// Adds the End of Group object, so that nobody has to ask whether more of the group exists,
+    /// and ends its streams.
     pub fn end_group(&mut self, id: GroupId) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.ended = true;
+        let Some(group) = self.groups.get_mut(&id).filter(|group| !group.ended) else { return };
+        group.ended = true;
+        let objects = group.subgroups.values().flatten().chain(&group.datagrams);
+        let last = objects.map(|object| object.location.object).max();
+        // Datagrams may be lost, so a group of them alone has no certain end.
+        let first_subgroup = group.subgroups.keys().next().copied();
+        if let (Some(next), Some(subgroup)) = (last.and_then(ObjectId::next), first_subgroup) {
+            self.write(mark(
+                Location { group: id, object: next },
+                subgroup,
+                ObjectStatus::EndOfGroup,
+            ));
         }
     }
 
@@ -127,14 +139,7 @@ impl Publication {
         };
         let subgroup =
             open.and_then(|(_, group)| group.subgroups.keys().next().copied()).unwrap_or_default();
-        Object {
-            location,
-            delivery: Delivery::Subgroup(subgroup),
-            priority: None,
-            properties: Properties::default(),
-            status: ObjectStatus::EndOfTrack,
-            payload: bytes::Bytes::new(),
-        }
+        mark(location, subgroup, ObjectStatus::EndOfTrack)
     }
 
     /// The offer of this track.
@@ -355,5 +360,17 @@ impl Publication {
         for id in self.takers.into_keys() {
             session.publish_done(id, DoneCode::TrackEnded, "the track ended");
         }
+    }
+}
+
+/// An object that says where something ends.
+fn mark(location: Location, subgroup: SubgroupId, status: ObjectStatus) -> Object {
+    Object {
+        location,
+        delivery: Delivery::Subgroup(subgroup),
+        priority: None,
+        properties: Properties::default(),
+        status,
+        payload: bytes::Bytes::new(),
     }
 }

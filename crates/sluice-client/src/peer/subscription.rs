@@ -6,11 +6,13 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
     DatagramHead, Delivery, DoneCode, Fetch, FetchItem, FetchRange, Fill, FullTrackName, GroupId,
-    JoiningStart, LocationFilter, ObjectStatus, Priority, Request, RequestId, ResetCode,
-    StreamCount, SubgroupHead, SubgroupId, SubgroupIdField, Subscribe, SubscribeOk,
+    GroupOrder, JoiningStart, LocationFilter, ObjectStatus, Priority, Request, RequestId,
+    RequestUpdate, ResetCode, StreamCount, SubgroupHead, SubgroupId, SubgroupIdField, Subscribe,
+    SubscribeOk,
 };
 use sluice_proto::session::{RequestEnd, SessionEvent};
 use sluice_proto::transport::{StreamId, Transport};
+use sluice_proto::wire::Violation;
 
 use super::merge::{Merge, MergeLimits};
 use super::{Join, Owner, Peer, PeerEvent, PeerLimits, SubscriptionKey, refused};
@@ -47,13 +49,15 @@ pub(super) struct Subscription {
     streams: HashMap<StreamId, Incoming>,
     streams_opened: u64,
     fetch: Option<RequestId>,
+    /// Whether there is nothing but the fetch.
+    only_past: bool,
     end: End,
     complete: bool,
     track_ended: bool,
 }
 
 impl Subscription {
-    fn new(id: RequestId, join: Join, limits: &PeerLimits) -> Self {
+    pub fn new(id: RequestId, join: Join, limits: &PeerLimits) -> Self {
         Self {
             id,
             join,
@@ -65,6 +69,7 @@ impl Subscription {
             streams: HashMap::new(),
             streams_opened: 0,
             fetch: None,
+            only_past: false,
             end: End::No,
             complete: true,
             track_ended: false,
@@ -93,6 +98,13 @@ impl Subscription {
             }
         };
         self.end = End::Done { code, reason, owed, until: now + limits.end_wait };
+    }
+
+    /// Something arrived: what else is owed may take its time again.
+    fn touch(&mut self, now: Instant, limits: &PeerLimits) {
+        if let End::Done { until, .. } = &mut self.end {
+            *until = now + limits.end_wait;
+        }
     }
 
     /// The past cannot be had: go on with what is live.
@@ -143,6 +155,69 @@ impl Peer {
         }
     }
 
+    pub(super) fn fetch(
+        &mut self,
+        key: SubscriptionKey,
+        track: FullTrackName,
+        filter: LocationFilter,
+        order: Option<GroupOrder>,
+        priority: Option<Priority>,
+    ) {
+        let range = FetchRange::Standalone(track, filter);
+        let request = Fetch { order, priority, ..Fetch::new(range) };
+        match self.session.request(Request::Fetch(request)) {
+            Ok(id) => {
+                self.requests.insert(id, Owner::Past(key));
+                let mut past = Subscription::new(id, Join::NextObject, &self.limits);
+                (past.fetch, past.only_past) = (Some(id), true);
+                self.subscriptions.insert(key, past);
+            }
+            Err(error) => {
+                self.events.push_back(PeerEvent::Fetching(key, Err(refused(&error))));
+            }
+        }
+    }
+
+    pub(super) fn update_subscription(
+        &mut self,
+        key: SubscriptionKey,
+        forward: Option<bool>,
+        priority: Option<Priority>,
+    ) {
+        let Some(subscription) = self.subscriptions.get(&key) else { return };
+        let update = RequestUpdate { forward, priority, ..RequestUpdate::default() };
+        // A subscription that is just ending needs no change any more.
+        let _ = self.session.update(subscription.id, update);
+    }
+
+    /// The owner took bytes: reading may go on.
+    pub(super) fn taken(&mut self, bytes: usize, now: Instant) {
+        let was_paused = self.is_paused();
+        self.unread_bytes = self.unread_bytes.saturating_sub(bytes);
+        if was_paused && !self.is_paused() {
+            for subscription in self.subscriptions.values_mut() {
+                subscription.touch(now, &self.limits);
+                subscription.merge.resume(now);
+            }
+        }
+    }
+
+    /// The publisher contradicts itself: what it serves is left.
+    pub(super) fn malformed(&mut self, id: RequestId, violation: &Violation, now: Instant) {
+        let Some(key) = self.subscription_of(id) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        subscription.complete = false;
+        subscription.end = End::Done {
+            code: DoneCode::MalformedTrack,
+            reason: violation.to_string(),
+            owed: StreamCount::Unknown,
+            until: now,
+        };
+        let id = subscription.id;
+        self.requests.remove(&id);
+        self.session.cancel(id, ResetCode::MalformedTrack);
+    }
+
     pub(super) fn unsubscribe(&mut self, key: SubscriptionKey) {
         let Some(subscription) = self.subscriptions.remove(&key) else { return };
         self.requests.remove(&subscription.id);
@@ -170,15 +245,7 @@ impl Peer {
             if fills {
                 subscription.fetch = Some(id);
             } else {
-                let fetch = Fetch {
-                    range: FetchRange::Joining(id, JoiningStart::Relative(0)),
-                    priority: None,
-                    order: None,
-                    fill_timeout: None,
-                    range_filters: Vec::new(),
-                    include_properties: None,
-                    tokens: Vec::new(),
-                };
+                let fetch = Fetch::new(FetchRange::Joining(id, JoiningStart::Relative(0)));
                 match self.session.request(Request::Fetch(fetch)) {
                     Ok(fetch) => {
                         subscription.fetch = Some(fetch);
@@ -217,6 +284,9 @@ impl Peer {
     }
 
     pub(super) fn finish_subscriptions(&mut self, now: Instant) {
+        if self.is_paused() {
+            return;
+        }
         let waiting: Vec<SubscriptionKey> = self.subscriptions.keys().copied().collect();
         for key in waiting {
             self.release(key, now);
@@ -316,7 +386,9 @@ impl Peer {
 
     fn subscription_of(&self, id: RequestId) -> Option<SubscriptionKey> {
         match self.requests.get(&id) {
-            Some(Owner::Subscription(key) | Owner::JoiningFetch(key)) => Some(*key),
+            Some(Owner::Subscription(key) | Owner::JoiningFetch(key) | Owner::Past(key)) => {
+                Some(*key)
+            }
             // After PUBLISH_DONE the request is gone, but its streams may still arrive.
             _ => self
                 .subscriptions
@@ -399,6 +471,7 @@ impl Peer {
     fn payload(&mut self, stream: StreamId, data: &Bytes, now: Instant) {
         let Some(key) = self.incoming.get(&stream).copied() else { return };
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        subscription.touch(now, &self.limits);
         let Some(incoming) = subscription.streams.get_mut(&stream) else { return };
         if !incoming.is_fetch {
             subscription.merge.progress(incoming.group, now);
@@ -437,7 +510,18 @@ impl Peer {
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
         let Some(incoming) = subscription.streams.remove(&stream) else { return };
         subscription.complete &= reset.is_none();
-        if incoming.is_fetch {
+        subscription.touch(now, &self.limits);
+        if subscription.only_past {
+            subscription.fetch = None;
+            subscription.end = End::Done {
+                code: DoneCode::TrackEnded,
+                reason: "the range ended".to_owned(),
+                owed: StreamCount::Known(0),
+                until: now,
+            };
+            let id = subscription.id;
+            self.requests.remove(&id);
+        } else if incoming.is_fetch {
             if let Some(fetch) = subscription.fetch.take()
                 && fetch != subscription.id
             {
