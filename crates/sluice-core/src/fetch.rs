@@ -15,8 +15,10 @@ use crate::ids::RequestKey;
 use crate::limits::Limits;
 use crate::store::{FetchCursor, FetchSpan, FetchStep, TrackStore, UnknownSpan};
 
-/// Times that upstream is asked for what is unknown before a fetch is given up.
-const ASKS_MAX: u8 = 3;
+/// Times that upstream is asked in vain for one location before a fetch is given up.
+const VAIN_ASKS_MAX: u8 = 3;
+/// Times that upstream is asked in all for one fetch.
+const ASKS_MAX: u8 = 100;
 
 /// A FETCH that cannot be answered before a publisher is known.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct DownFetch {
     pub stream: Option<StreamId>,
     pending: SmallVec<[Bytes; 4]>,
     asks: u8,
+    /// Where it stood when it last asked, and how often it asked there.
+    asked_at: Option<(Location, u8)>,
 }
 
 /// What came of serving a fetch.
@@ -64,7 +68,13 @@ impl DownFetch {
             stream: None,
             pending: SmallVec::new(),
             asks: 0,
+            asked_at: None,
         }
+    }
+
+    /// What it covers.
+    pub fn span(&self) -> FetchSpan {
+        self.cursor.span()
     }
 
     /// Abandons it.
@@ -126,10 +136,7 @@ impl DownFetch {
                 }
                 FetchStep::Payload(bytes) => self.pending.push(bytes),
                 FetchStep::Wait => return Fetched::Wait,
-                FetchStep::Unknown(span) if self.asks < ASKS_MAX => {
-                    self.asks += 1;
-                    return Fetched::Ask(span);
-                }
+                FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
                 // A gap would say that nothing exists there, which nobody knows.
                 FetchStep::Unknown(_) => {
                     self.abandon(session, transport, ResetCode::UnknownObjectStatus);
@@ -145,6 +152,17 @@ impl DownFetch {
                 }
             }
         }
+    }
+
+    /// Whether upstream is worth another question about what begins at `start`; counts it.
+    fn may_ask(&mut self, start: Location) -> bool {
+        let here = self.asked_at.filter(|(at, _)| *at == start).map_or(0, |(_, times)| times);
+        if self.asks >= ASKS_MAX || here >= VAIN_ASKS_MAX {
+            return false;
+        }
+        self.asks += 1;
+        self.asked_at = Some((start, here + 1));
+        true
     }
 
     /// Nobody can be asked: the next unknown range ends it.

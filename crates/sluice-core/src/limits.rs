@@ -12,6 +12,12 @@ pub struct Limits {
     pub store_bytes_max: usize,
     /// A track that holds more than this loses its oldest groups before others do.
     pub track_share_bytes: usize,
+    /// Memory that all sessions together may hold: requests, streams, early data, unread control
+    /// messages. Beyond it requests are refused with EXCESSIVE_LOAD; an eighth beyond it, the
+    /// session that holds most is closed.
+    pub held_bytes_max: usize,
+    /// Sessions at once with a publisher's receive window. Further publishers keep the small one.
+    pub publisher_windows_max: usize,
     /// Tracks at once. Reached: requests for further ones are refused with EXCESSIVE_LOAD.
     pub tracks_max: usize,
     /// Namespaces that one session may publish. Reached: refused with EXCESSIVE_LOAD.
@@ -53,6 +59,8 @@ impl Default for Limits {
         Self {
             store_bytes_max: 512 << 20,
             track_share_bytes: 64 << 20,
+            held_bytes_max: 128 << 20,
+            publisher_windows_max: 256,
             tracks_max: 100_000,
             namespaces_max: 1024,
             interests_max: 256,

@@ -103,6 +103,8 @@ pub struct Census {
     pub interests: usize,
     /// Memory of stored objects.
     pub store_bytes: usize,
+    /// Memory that sessions hold.
+    pub held_bytes: usize,
     /// Deadlines set.
     pub timers: usize,
 }

@@ -26,6 +26,9 @@ pub struct NetLimits {
     /// Bytes that one stream may have in flight towards us. The connection's window, part of
     /// [`PeerCredit`], bounds the sum.
     pub stream_window_bytes: u32,
+    /// Bytes that one connection may have handed over and not acknowledged, however large its
+    /// congestion window grows. Reached: writing accepts nothing.
+    pub send_window_bytes_max: u64,
     /// Bytes of unread datagrams. Reached: the oldest are dropped.
     pub datagram_receive_bytes: usize,
     /// Bytes of unsent datagrams. Reached: sending answers `Blocked`.
@@ -58,6 +61,7 @@ impl Default for NetLimits {
                 window_bytes: 64 * 1024,
             },
             stream_window_bytes: 1024 * 1024,
+            send_window_bytes_max: 8 * 1024 * 1024,
             datagram_receive_bytes: 128 * 1024,
             datagram_send_bytes: 64 * 1024,
             idle_timeout: Duration::from_secs(30),

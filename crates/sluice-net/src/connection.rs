@@ -59,6 +59,8 @@ pub(crate) struct Connection {
     pub(crate) timer: TimerSlot,
     pub(crate) transmit_queued: bool,
     pub(crate) active_queued: bool,
+    /// The owner found no send room, and is told once there is some.
+    pub(crate) room_wanted: bool,
     pub(crate) counted_as_handshake: bool,
     /// QUIC has nothing more to say on this connection.
     pub(crate) drained: bool,
@@ -88,6 +90,7 @@ impl Connection {
             timer: TimerSlot::default(),
             transmit_queued: false,
             active_queued: false,
+            room_wanted: false,
             counted_as_handshake: true,
             drained: false,
             told_closed: false,
@@ -144,7 +147,8 @@ impl Connection {
         if self.is_over() {
             self.keep_only_the_end();
         }
-        self.quic.set_send_window(send_window_bytes(&self.quic));
+        self.quic.set_send_window(self.send_window_bytes());
+        self.note_send_room();
         self.announce_activity(shared);
         active
     }
@@ -207,9 +211,25 @@ impl Connection {
         shared.timers.arm(index, &mut self.timer, deadline);
     }
 
+    /// Remembers that there is no send room, or tells that there is some again.
+    pub(crate) fn note_send_room(&mut self) {
+        if self.is_over() || self.info.is_none() {
+            return;
+        }
+        if self.send_room_bytes() == 0 {
+            self.room_wanted = true;
+        } else if std::mem::take(&mut self.room_wanted) {
+            self.events.push_back(TransportEvent::SendRoom);
+        }
+    }
+
+    fn send_window_bytes(&self) -> u64 {
+        send_window_bytes(&self.quic).min(self.limits.send_window_bytes_max)
+    }
+
     pub(crate) fn send_room_bytes(&self) -> u64 {
         let in_flight = congestion::in_flight_bytes(self.quic.congestion_state());
-        send_window_bytes(&self.quic).saturating_sub(in_flight).saturating_sub(self.written_bytes)
+        self.send_window_bytes().saturating_sub(in_flight).saturating_sub(self.written_bytes)
     }
 
     /// Closes in the name of MOQT.

@@ -102,6 +102,9 @@ impl Transport for ConnTransport<'_> {
         }
         .map_err(|error| self.stream_error(error))?;
         self.connection.written_bytes += written.bytes as u64;
+        if self.connection.send_room_bytes() == 0 {
+            self.connection.room_wanted = true;
+        }
         Ok(written)
     }
 

@@ -8,7 +8,8 @@
 //! - Events are edges. After `Opened` or `Readable`, read until [`Read::Blocked`], `Fin` or an
 //!   error, or come back to the same stream next turn. `Opened` implies readable.
 //! - `Writable` follows a write that accepted less than everything; `Available` follows an
-//!   [`Transport::open`] that returned `None`.
+//!   [`Transport::open`] that returned `None`; `SendRoom` follows when a write or a turn left
+//!   [`Transport::send_room`] at 0.
 //! - Reset and stop codes are the application's own 32-bit codes: the WebTransport adapter maps
 //!   them to and from HTTP/3 codes.
 //! - Nothing here blocks, allocates per call on the hot path, or reads a clock: the adapter
@@ -71,6 +72,8 @@ pub enum TransportEvent {
     Acked(StreamId),
     /// At least one datagram can be received.
     Datagram,
+    /// There is [`Transport::send_room`] again after there was none.
+    SendRoom,
     /// Datagrams can be sent again after [`DatagramError::Blocked`].
     DatagramsWritable,
     /// The peer asked, below MOQT, to wind the session down (DRAIN_WEBTRANSPORT_SESSION or an

@@ -153,6 +153,14 @@ impl Wire {
         }
     }
 
+    /// Changes the bandwidth of what `side` sends; `None` is no limit.
+    pub fn set_bits_per_second(&self, side: Side, bits: Option<u64>) {
+        match self {
+            Wire::Model(link) => link.set_bits_per_second(side, bits),
+            Wire::Quic(path, _) => path.borrow_mut().set_bits_per_second(side, bits),
+        }
+    }
+
     /// Bytes that `side` sent so far.
     pub fn departed_bytes(&self, side: Side) -> u64 {
         match self {

@@ -36,6 +36,9 @@ pub struct TrackLedger {
     pub finished: BTreeSet<(GroupId, SubgroupId)>,
     /// Subgroups that some publisher reset.
     pub reset: BTreeSet<(GroupId, SubgroupId)>,
+    /// Some publisher's draft cannot say of a fetched object that it was a datagram: it gives the
+    /// object's id as that of its subgroup.
+    pub unflagged: bool,
 }
 
 /// Everything published in a run.
@@ -85,6 +88,11 @@ impl Ledger {
         sent
     }
 
+    /// Notes that a publisher of a track speaks a draft that does not tell datagrams in a fetch.
+    pub fn unflag(&mut self, track: &FullTrackName) {
+        self.tracks.entry(track.clone()).or_default().unflagged = true;
+    }
+
     /// All tracks, in order of name.
     pub fn tracks(&self) -> impl Iterator<Item = (&FullTrackName, &TrackLedger)> {
         self.tracks.iter()
@@ -92,6 +100,17 @@ impl Ledger {
 }
 
 impl TrackLedger {
+    /// Whether a later object of the same subgroup had been published by anybody before `since`.
+    pub fn was_past(&self, location: Location, since: Instant) -> bool {
+        let Some(object) = self.objects.get(&location) else { return false };
+        let Carriage::Subgroup(subgroup) = object.carriage else { return false };
+        let later = self.subgroups.get(&(location.group, subgroup)).into_iter().flatten();
+        later.filter(|id| **id > location.object).any(|id| {
+            let at = Location { group: location.group, object: *id };
+            self.objects.get(&at).is_some_and(|object| object.at < since)
+        })
+    }
+
     /// The largest location published.
     pub fn largest(&self) -> Option<Location> {
         self.objects.keys().next_back().copied()

@@ -338,6 +338,11 @@ impl Path {
         tube.cut_at_bytes = Some(tube.departed_bytes + bytes);
     }
 
+    /// Changes the bandwidth of what `side` sends; `None` is no limit.
+    pub fn set_bits_per_second(&mut self, side: Side, bits: Option<u64>) {
+        self.tube(side).config.bits_per_second = bits;
+    }
+
     /// Nothing that `side` sends leaves before `until`.
     pub fn stall(&mut self, side: Side, until: Instant) {
         let tube = self.tube(side);

@@ -292,10 +292,14 @@ impl Fetched {
         let location = object.location;
         let published = find(ledger, &self.track, location)?;
         let at = format!("{} {location} (fetched)", self.track);
+        let unflagged = ledger.track(&self.track).is_some_and(|facts| facts.unflagged);
         let agrees = match (object.delivery, published.carriage) {
             (Delivery::Subgroup(came), Carriage::Subgroup(was)) => came == was,
             (Delivery::Unknown(came), Carriage::Subgroup(was)) => came == was,
             (Delivery::Datagram | Delivery::Unknown(_), Carriage::Datagrams) => true,
+            (Delivery::Subgroup(came), Carriage::Datagrams) => {
+                unflagged && came.0 == location.object.0
+            }
             _ => false,
         };
         if !agrees {

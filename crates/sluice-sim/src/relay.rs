@@ -1,48 +1,193 @@
 //! The relay of a run: its shards, their mailboxes, and the turns they take.
+//!
+//! A shard is driven as a worker drives it: what connections have to say, timeouts, flush, and
+//! nothing more until one of them happens again. What a worker would not notice is not noticed
+//! here either.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{Duration, Instant};
+
+use sluice_core::{Census, Limits, Notice, Scoping, SessionKey, Shard, Transports};
+use sluice_proto::model::FullTrackName;
+use sluice_proto::session::{ReadProgress, SessionConfig};
+use sluice_proto::transport::Transport;
 
 use crate::lane::End;
 use crate::rng::Rng;
+use crate::trace;
 
 /// The relay's own settings.
-#[derive(Clone, Debug, Default)]
-pub struct RelayConfig {}
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// Bounds of each shard.
+    pub limits: Limits,
+    /// What sets sessions apart.
+    pub scoping: Scoping,
+    /// How sessions are conducted.
+    pub session: SessionConfig,
+}
 
-/// The shards under test. Until the core has any, connections stay unanswered.
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self { limits: Limits::default(), scoping: Scoping::One, session: SessionConfig::default() }
+    }
+}
+
+/// The shards under test.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    unanswered: Vec<End>,
+    config: RelayConfig,
+    workers: Vec<Worker>,
+    rng: Rng,
+}
+
+/// One shard with the connections that it serves.
+struct Worker {
+    shard: Shard,
+    connections: Connections,
+    /// Sessions that have more to read than one turn takes.
+    unread: BTreeSet<SessionKey>,
+    stalled_until: Option<Instant>,
+    /// Tracks of which a session was moved on to the newest group.
+    behind: BTreeSet<(SessionKey, FullTrackName)>,
+}
+
+/// A session of the relay: its shard, and its name there.
+pub(crate) type Served = (usize, SessionKey);
+
+#[derive(Default)]
+struct Connections(BTreeMap<SessionKey, End>);
+
+impl Transports for Connections {
+    fn with(&mut self, session: SessionKey, work: &mut dyn FnMut(&mut dyn Transport)) {
+        if let Some(end) = self.0.get_mut(&session) {
+            work(end);
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("census", &self.shard.census()).finish_non_exhaustive()
+    }
 }
 
 impl Relay {
-    pub(crate) fn new(_shards: usize, _config: RelayConfig, _rng: Rng, _now: Instant) -> Self {
-        Self { unanswered: Vec::new() }
+    pub(crate) fn new(shards: usize, config: RelayConfig, rng: Rng, _now: Instant) -> Self {
+        let worker = |_| Worker {
+            shard: Shard::new(config.limits, config.scoping),
+            connections: Connections::default(),
+            unread: BTreeSet::new(),
+            stalled_until: None,
+            behind: BTreeSet::new(),
+        };
+        Self { workers: (0..shards).map(worker).collect(), config, rng }
     }
 
-    pub(crate) fn accept(&mut self, _shard: usize, end: End, _now: Instant) {
-        self.unanswered.push(end);
+    pub(crate) fn accept(&mut self, shard: usize, end: End, now: Instant) -> Served {
+        let worker = &mut self.workers[shard];
+        let session = worker.shard.open_session(&self.config.session, end.info(), now);
+        worker.connections.0.insert(session, end);
+        worker.unread.insert(session);
+        (shard, session)
     }
 
+    /// Whether a viewer was moved on to the newest group of a track.
+    pub(crate) fn was_behind(&self, (shard, session): Served, track: &FullTrackName) -> bool {
+        self.workers[shard].behind.contains(&(session, track.clone()))
+    }
+
+    /// Whether a shard has something to do that is no timer.
     pub(crate) fn is_busy(&self) -> bool {
-        false
+        self.workers.iter().any(Worker::has_input)
     }
 
-    pub(crate) fn next_time(&self, _now: Instant) -> Option<Instant> {
-        None
+    pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
+        self.workers.iter().filter_map(|worker| worker.next_time(now)).min()
     }
 
-    pub(crate) fn turn(&mut self, _now: Instant) {}
+    /// Every shard that is not stalled takes its turn, in an order that the seed decides.
+    pub(crate) fn turn(&mut self, now: Instant) {
+        let first = self.rng.index(self.workers.len());
+        for offset in 0..self.workers.len() {
+            let index = (first + offset) % self.workers.len();
+            let worker = &mut self.workers[index];
+            if worker.stalled_until.is_some_and(|until| until > now) {
+                continue;
+            }
+            worker.stalled_until = None;
+            worker.turn(now);
+        }
+    }
 
-    pub(crate) fn drain(&mut self, _longest: Duration, _now: Instant) {}
+    pub(crate) fn drain(&mut self, longest: Duration, now: Instant) {
+        for worker in &mut self.workers {
+            worker.shard.drain("", now + longest);
+        }
+    }
 
-    pub(crate) fn stall(&mut self, _shard: usize, _until: Instant) {}
+    pub(crate) fn stall(&mut self, shard: usize, until: Instant) {
+        let stalled = &mut self.workers[shard].stalled_until;
+        *stalled = Some(stalled.map_or(until, |before| before.max(until)));
+    }
+
+    /// Whether a fetch or fill is under way.
+    pub(crate) fn has_fetches(&self) -> bool {
+        self.workers.iter().any(|worker| worker.shard.census().fetches > 0)
+    }
 
     pub(crate) fn check_memory(&self) -> Result<(), String> {
+        let max = self.config.limits.store_bytes_max;
+        for (index, worker) in self.workers.iter().enumerate() {
+            let used = worker.shard.census().store_bytes;
+            if used > max {
+                return Err(format!("shard {index} stores {used} bytes, {max} are its bound"));
+            }
+        }
         Ok(())
     }
 
     pub(crate) fn check_empty(&self) -> Result<(), String> {
+        for (index, worker) in self.workers.iter().enumerate() {
+            let census = worker.shard.census();
+            if census != Census::default() {
+                return Err(format!("shard {index}: {census:?}"));
+            }
+        }
         Ok(())
+    }
+}
+
+impl Worker {
+    fn has_input(&self) -> bool {
+        !self.unread.is_empty() || self.connections.0.values().any(End::has_events)
+    }
+
+    fn next_time(&self, now: Instant) -> Option<Instant> {
+        let next = if self.has_input() { Some(now) } else { self.shard.poll_timeout() };
+        next.map(|at| self.stalled_until.map_or(at, |until| at.max(until)))
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let Self { shard, connections, unread, .. } = self;
+        for (session, end) in &mut connections.0 {
+            if !unread.remove(session) && !end.has_events() {
+                continue;
+            }
+            if shard.handle_session(*session, end, now) == ReadProgress::More {
+                unread.insert(*session);
+            }
+        }
+        shard.handle_timeout(now);
+        shard.flush(connections, now);
+        connections.0.retain(|session, _| shard.session(*session).is_some());
+        unread.retain(|session| connections.0.contains_key(session));
+        while let Some(notice) = shard.poll_notice() {
+            trace::line(format_args!("relay"), &notice, now);
+            if let Notice::ViewerBehind { session, track, .. } = notice {
+                self.behind.insert((session, track));
+            }
+        }
     }
 }

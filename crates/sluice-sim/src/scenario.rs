@@ -56,6 +56,11 @@ struct Scenario {
     plans: u64,
 }
 
+/// Whether a track of this draft may have datagrams beside subgroups.
+fn tells_datagrams(draft: Draft) -> bool {
+    draft.dialect().track_properties
+}
+
 /// A viewer as the scenario knows it.
 #[derive(Debug)]
 struct Viewing {
@@ -149,8 +154,12 @@ impl Scenario {
             }
         }
         self.sim.close_hostiles();
+        // What a slow connection still owes has to come once it can.
+        for viewing in &self.viewers {
+            self.sim.wire(viewing.peer).set_bits_per_second(Side::Server, None);
+        }
         // Time for retransmissions, idle timeouts and the linger of unwanted subscriptions.
-        self.sim.run_for(Duration::from_secs(30));
+        self.sim.run_for(Duration::from_secs(60));
     }
 
     fn act(&mut self, act: Act) {
@@ -195,7 +204,11 @@ impl Scenario {
     // Publishers.
 
     fn publisher(&mut self, track: usize, solid: bool) {
-        let (draft, link) = (self.draft(), plan::link(&mut self.rng));
+        let (mut draft, link) = (self.draft(), plan::link(&mut self.rng));
+        let mixed = plan::is_mixed(&plan::track(self.plans ^ track as u64));
+        while mixed && !tells_datagrams(draft) {
+            draft = self.draft();
+        }
         let peer = self.sim.dial(draft, link);
         let camera = self.sim.serve(peer, TRACKS[track]);
         let index = self.cameras.len();
@@ -256,10 +269,14 @@ impl Scenario {
         let slow = self.rng.chance(150);
         if slow {
             link = link.down_bits_per_second(self.rng.range(20_000..400_000));
+            // As congestion control would have found it; what is under way is past recall.
+            link.down.window_bytes = 16 << 10;
         }
         let peer = self.sim.peer_over(draft, link);
         let index = self.viewers.len();
-        let mut healthy = !slow;
+        // Objects of one kind are left out where a track can only have the other.
+        let mixed = plan::is_mixed(&plan::track(self.plans ^ track as u64));
+        let mut healthy = !slow && (!mixed || tells_datagrams(draft));
         let mut request = subscribe(TRACKS[track], self.filter(draft));
         let joins = request.filter == LocationFilter::NextObject && self.rng.chance(600);
         let join = joins.then(|| self.rng.range(0..3));

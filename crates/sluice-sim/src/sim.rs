@@ -19,7 +19,7 @@ use crate::lane::{Dialed, End, Lane, LaneKind, Wire};
 use crate::ledger::{Ledger, TrackLedger};
 use crate::link::LinkConfig;
 use crate::peer::{FetchId, FetchView, Peer, View, ViewId};
-use crate::relay::{Relay, RelayConfig};
+use crate::relay::{Relay, RelayConfig, Served};
 use crate::rng::Rng;
 
 /// Steps after which a run counts as endless.
@@ -188,15 +188,17 @@ impl Sim {
 
     /// Begins to connect a peer. With real QUIC this returns after its handshake.
     pub fn dial(&mut self, draft: Draft, link: LinkConfig) -> PeerId {
-        let (wire, client) = self.connect(draft, link);
+        let (wire, client, served) = self.connect(draft, link);
         let now = self.now();
-        self.peers.push(Peer::new(self.peers.len(), draft, wire, client, now));
+        let mut peer = Peer::new(self.peers.len(), draft, wire, client, now);
+        peer.served = Some(served);
+        self.peers.push(peer);
         PeerId(self.peers.len() - 1)
     }
 
     /// Connects a peer that keeps no rule.
     pub fn hostile(&mut self, draft: Draft, link: LinkConfig) {
-        let (_, client) = self.connect(draft, link);
+        let (_, client, _) = self.connect(draft, link);
         let now = self.now();
         self.hostiles.push(Hostile::new(draft, client, self.rng.fork(), now));
     }
@@ -212,12 +214,12 @@ impl Sim {
         PeerId(self.peers.len() - 1)
     }
 
-    fn connect(&mut self, draft: Draft, link: LinkConfig) -> (Wire, End) {
+    fn connect(&mut self, draft: Draft, link: LinkConfig) -> (Wire, End, Served) {
         let shard = self.rng.index(self.config.shards);
         let (wire, client, server) = self.connect_to(shard, link.protocol(draft.token()));
         let now = self.now();
-        self.relay.accept(shard, server, now);
-        (wire, client)
+        let served = self.relay.accept(shard, server, now);
+        (wire, client, served)
     }
 
     /// Makes a connection; with real QUIC that takes its handshake's time.

@@ -43,8 +43,10 @@ enum What {
 impl Shard {
     /// Writes to every session that has something to send, as far as its connection takes it.
     pub fn flush(&mut self, transports: &mut dyn Transports, now: Instant) {
+        self.relieve();
         // Serving may ask upstream, whose request then has to be written too.
         for _ in 0..3 {
+            self.tell_forward();
             self.mark_viewers();
             self.settle_tracks();
             if self.dirty.is_empty() {
@@ -63,6 +65,7 @@ impl Shard {
                 if closed || !served && over {
                     self.remove_session(key, now);
                 } else {
+                    self.count_held(key);
                     self.set_session_timer(key);
                     self.set_delivery_timer(key, after.wake);
                 }
@@ -96,6 +99,7 @@ impl Shard {
             self.dirty.remove(&key);
         }
         if self.entry(key).is_some() {
+            self.uncount_held(key);
             self.sessions.remove(key.index as usize);
         }
         self.timers.set(super::TimerKey::Session(key), None);
@@ -158,7 +162,7 @@ impl Shard {
             self.track_unwanted(track, now);
         }
         for (track_id, who, span) in after.asks {
-            let asked = self.ask_upstream(track_id, span, now);
+            let asked = self.ask_upstream(track_id, who, span, now);
             if !asked
                 && let Some(fetch) =
                     self.tracks.get_mut(&track_id).and_then(|track| track.fetches.get_mut(&who))

@@ -206,6 +206,7 @@ impl Shard {
     pub(super) fn ask_upstream(
         &mut self,
         track_id: TrackId,
+        whose: RequestKey,
         unknown: UnknownSpan,
         now: Instant,
     ) -> bool {
@@ -213,6 +214,10 @@ impl Shard {
         let wait = self.limits.fetch_wait;
         let Some(track) = self.tracks.get(&track_id) else { return false };
         let name = track.key.name.clone();
+        let unknown = match track.fetches.get(&whose) {
+            Some(fetch) => track.store.widen_unknown(unknown, fetch.span()),
+            None => unknown,
+        };
         let source = track.upstreams.get(&who).and_then(|upstream| upstream.source);
         let Some((entry, source)) = self.entry_mut(who.session).zip(source) else { return false };
         let filter = LocationFilter::Range(unknown.start, unknown.end);

@@ -7,6 +7,7 @@
 mod data;
 mod deliver;
 mod fetching;
+mod held;
 mod publisher;
 mod subscriber;
 mod upstream;
@@ -85,6 +86,10 @@ struct SessionEntry {
     namespaces: usize,
     /// Faults that were told to people.
     faults: u32,
+    /// What it holds, as last counted in the shard's sum.
+    held_bytes: usize,
+    /// Whether it has a publisher's window.
+    has_window: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -124,11 +129,17 @@ pub struct Shard {
     /// Tracks with new objects, and tracks whose deadlines or memory changed.
     fresh: BTreeSet<TrackId>,
     touched: BTreeSet<TrackId>,
+    /// Tracks whose publishers may have to be told whether objects are wanted.
+    reforward: BTreeSet<TrackId>,
     /// Tracks that may have lost their last taker.
     idle: BTreeSet<TrackId>,
     /// Streams of requests that are over, to be reset.
     orphans: Vec<(SessionKey, StreamId)>,
     store_bytes: usize,
+    /// What all sessions hold.
+    held_bytes: usize,
+    /// Sessions with a publisher's window.
+    windows: usize,
     drain: Drain,
     drain_linger: Duration,
     notices: VecDeque<Notice>,
@@ -154,9 +165,12 @@ impl Shard {
             dirty: BTreeSet::new(),
             fresh: BTreeSet::new(),
             touched: BTreeSet::new(),
+            reforward: BTreeSet::new(),
             idle: BTreeSet::new(),
             orphans: Vec::new(),
             store_bytes: 0,
+            held_bytes: 0,
+            windows: 0,
             drain: Drain::No,
             drain_linger: Duration::from_millis(250),
             notices: VecDeque::new(),
@@ -181,6 +195,8 @@ impl Shard {
             interests: BTreeMap::new(),
             namespaces: 0,
             faults: 0,
+            held_bytes: 0,
+            has_window: false,
         };
         let index = self.sessions.insert(entry) as u32;
         let key = SessionKey { index, generation };
@@ -212,6 +228,7 @@ impl Shard {
         while let Some(event) = self.entry_mut(key).and_then(|e| e.session.poll_event()) {
             self.handle_event(key, event, now);
         }
+        self.count_held(key);
         self.dirty.insert(key);
     }
 
@@ -264,6 +281,12 @@ impl Shard {
     fn handle_request(&mut self, key: SessionKey, id: RequestId, request: Request, now: Instant) {
         if !matches!(self.drain, Drain::No) {
             let error = RequestError::new(RequestCode::GoingAway, "this relay is draining");
+            return self.refuse(key, id, error);
+        }
+        if self.held_bytes > self.limits.held_bytes_max {
+            let reason = "this relay holds as much as it may";
+            let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
+            error.retry_after = Some(Duration::from_secs(1));
             return self.refuse(key, id, error);
         }
         match request {
@@ -437,6 +460,7 @@ impl Shard {
             namespaces,
             interests,
             store_bytes: self.store_bytes,
+            held_bytes: self.held_bytes,
             timers: self.timers.len(),
         }
     }
@@ -521,6 +545,7 @@ impl Shard {
         self.names.remove(&track.key);
         self.timers.set(TimerKey::Track(id), None);
         self.fresh.remove(&id);
+        self.reforward.remove(&id);
         self.touched.remove(&id);
         if track.described {
             let reason = "nobody publishes or takes it any more".to_owned();

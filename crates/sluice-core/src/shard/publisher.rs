@@ -38,6 +38,7 @@ impl Shard {
         entry.requests.insert(id, Role::Namespace(namespace.clone()));
         entry.session.request_ok(id, RequestOk::default());
         let scope = entry.scope;
+        self.grant_window(key);
         let who = Self::request_key(key, id);
         if self.namespaces.publish(scope, &namespace, who) {
             for (interested, interest, prefix) in self.namespaces.interested(scope, &namespace) {
@@ -141,6 +142,7 @@ impl Shard {
             let ok = PublishOk { forward: Some(forward), ..PublishOk::default() };
             entry.session.publish_ok(id, ok);
         }
+        self.grant_window(key);
         self.established(track_id, publish.largest, &publish.properties, now);
         self.offer_to_interested(key, track_id);
     }

@@ -59,6 +59,7 @@ impl Shard {
         down.asked = Some(Box::new(request));
         let who = Self::request_key(key, id);
         track.downstreams.insert(who, down);
+        let first = track.downstreams.len() == 1;
         let established = track.is_established();
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Downstream(track_id));
@@ -67,6 +68,10 @@ impl Shard {
         if established {
             self.accept_subscribe(who, track_id, now);
             self.update_forward(track_id);
+            if first {
+                // One publisher is there; viewers shall lose nothing when it goes.
+                self.subscribe_upstream(track_id);
+            }
             return;
         }
         let asked = self.subscribe_upstream(track_id);
@@ -432,6 +437,9 @@ impl Shard {
         track.downstreams.insert(Self::request_key(session, id), down);
         track.linger_until = None;
         self.touched.insert(track_id);
+        if self.tracks.get(&track_id).is_some_and(|track| track.downstreams.len() == 1) {
+            self.subscribe_upstream(track_id);
+        }
     }
 
     /// A viewer answered our PUBLISH.

@@ -1,12 +1,13 @@
 //! What the shard asks of publishers: one subscription for all viewers of a track.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use sluice_proto::model::{
     DoneCode, Location, LocationFilter, Request, RequestCode, RequestError, RequestId,
     RequestUpdate, ResetCode, StreamCount, Subscribe,
 };
-use sluice_proto::session::{RequestEnd, Response};
+use sluice_proto::session::{CommandError, RequestEnd, Response};
 
 use super::{Role, Shard, TimerKey};
 use crate::downstream::Phase;
@@ -155,25 +156,45 @@ impl Shard {
         self.fail_pending(track_id, error, now);
     }
 
-    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), if that changed.
+    /// Notes that upstream may have to be told whether objects are wanted. Told once a turn: a
+    /// viewer that changes its mind in between costs the publisher nothing.
     pub(super) fn update_forward(&mut self, track_id: TrackId) {
-        let Some(track) = self.tracks.get_mut(&track_id) else { return };
-        let wanted = track.wants_objects();
-        let mut changed = Vec::new();
-        for (who, upstream) in &mut track.upstreams {
-            if upstream.is_established() && upstream.forward != wanted {
-                upstream.forward = wanted;
-                changed.push(*who);
+        self.reforward.insert(track_id);
+    }
+
+    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), where that changed.
+    pub(super) fn tell_forward(&mut self) {
+        let mut again = BTreeSet::new();
+        for track_id in std::mem::take(&mut self.reforward) {
+            let Some(track) = self.tracks.get_mut(&track_id) else { continue };
+            if track.linger_until.is_some() && track.downstreams.is_empty() {
+                // Whoever comes back soon finds what passed meanwhile.
+                continue;
             }
-        }
-        for who in changed {
-            let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
-            if let Some(entry) = self.entry_mut(who.session) {
-                // A session that ends takes its subscription along; nothing else can fail here.
-                let _ = entry.session.update(who.request, update);
+            let wanted = track.wants_objects();
+            let told: Vec<RequestKey> = track
+                .upstreams
+                .iter()
+                .filter(|(_, up)| up.is_established() && up.forward != wanted)
+                .map(|(who, _)| *who)
+                .collect();
+            for who in told {
+                let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
+                let Some(entry) = self.entry_mut(who.session) else { continue };
+                // A session that ends takes its subscription along; nothing else fails here.
+                if entry.session.update(who.request, update) == Err(CommandError::NoCredit) {
+                    again.insert(track_id);
+                    continue;
+                }
                 self.dirty.insert(who.session);
+                if let Some(up) =
+                    self.tracks.get_mut(&track_id).and_then(|track| track.upstreams.get_mut(&who))
+                {
+                    up.forward = wanted;
+                }
             }
         }
+        self.reforward = again;
     }
 
     /// A publisher ended its subscription.
@@ -366,6 +387,8 @@ impl Shard {
         }
         if empty {
             self.drop_track(track_id);
+        } else {
+            self.update_forward(track_id);
         }
     }
 

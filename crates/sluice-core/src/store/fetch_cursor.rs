@@ -328,6 +328,25 @@ impl TrackStore {
         Some((GroupId(low), GroupId(high)))
     }
 
+    /// What to ask upstream for, of a fetch that found `unknown` first: everything up to the
+    /// span's end in that group if more of it is unknown. A group of many holes costs one round
+    /// trip then, and what is asked for again is known to be a copy.
+    pub fn widen_unknown(&self, unknown: UnknownSpan, span: FetchSpan) -> UnknownSpan {
+        let UnknownSpan { start, end } = unknown;
+        let known = self.group_by_id(start.group).zip(span.objects(start.group));
+        let (Some(((_, group), (_, last))), true, Some(asked)) =
+            (known, start.group == end.group, end.object)
+        else {
+            return unknown;
+        };
+        let more = asked.0 < last && self.unknown_in(group, asked.0 + 1, last).is_some();
+        if !more {
+            return unknown;
+        }
+        let object = (last != u64::MAX).then_some(ObjectId(last));
+        UnknownSpan { start, end: RangeEnd { group: end.group, object } }
+    }
+
     /// The first stretch in `first..=last` of `group` of which nothing is known.
     fn unknown_in(&self, group: &Group, first: u64, last: u64) -> Option<(u64, u64)> {
         let last = match self.end {

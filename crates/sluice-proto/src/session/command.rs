@@ -28,6 +28,9 @@ pub enum CommandError {
     /// As many requests as allowed wait for the peer's credit.
     #[error("{0} requests wait for the peer's credit already")]
     TooManyWaiting(usize),
+    /// The update needs a request id, and the peer's credit for them is used up. Try again later.
+    #[error("an update has to wait for the peer's credit")]
+    NoCredit,
 }
 
 /// Why a datagram was not sent.

@@ -123,8 +123,13 @@ impl Session {
         mut update: RequestUpdate,
     ) -> Result<RequestId, CommandError> {
         let dialect = self.dialect.ok_or(CommandError::NotReady)?;
-        let entry = self.requests.get_mut(id).ok_or(CommandError::NotOpen(id))?;
+        self.requests.get(id).ok_or(CommandError::NotOpen(id))?;
         let answered = dialect.updates_answered;
+        let on_control = dialect.requests == RequestTransport::ControlStream;
+        if on_control && !self.requests.may_send_next() {
+            return Err(CommandError::NoCredit);
+        }
+        let entry = self.requests.get_mut(id).ok_or(CommandError::NotOpen(id))?;
         if !answered {
             // A draft whose updates repeat every setting.
             let settings = &mut entry.settings;
@@ -278,8 +283,16 @@ impl Session {
         }
         entry.phase = Phase::Open;
         let about = About::Request(entry.kind);
+        let accepted = !matches!(response, Response::Error(_));
+        let early = std::mem::take(&mut entry.early_answers);
         let message = Message::Response { id, response };
-        if let Err(error) = self.send_on_request(id, &message, about) {
+        let sent = self.send_on_request(id, &message, about);
+        if sent.is_ok() && accepted {
+            for (update_id, result) in early {
+                self.answer_update(id, update_id, result);
+            }
+        }
+        if let Err(error) = sent {
             let refusal =
                 RequestError::new(crate::model::RequestCode::NotSupported, error.to_string());
             let message = Message::Response { id, response: Response::Error(refusal) };
@@ -287,7 +300,8 @@ impl Session {
         }
     }
 
-    /// Answers an update of the peer. Drafts whose updates have no answer send nothing.
+    /// Answers an update of the peer. Drafts whose updates have no answer send nothing. Before the
+    /// answer to the request itself nobody could tell which of the two this is: it waits for that.
     pub fn answer_update(
         &mut self,
         id: RequestId,
@@ -295,6 +309,9 @@ impl Session {
         result: Result<RequestOk, RequestError>,
     ) {
         if let Some(entry) = self.requests.get_mut(id) {
+            if entry.maker == Maker::Peer && entry.phase == Phase::Pending {
+                return entry.early_answers.push((update_id, result));
+            }
             entry.updates.retain(|waiting| *waiting != update_id);
         }
         self.send_update_answer(id, update_id, result);

@@ -1,6 +1,6 @@
 //! Streams that are read: what each is, and what was read of it but not used.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -28,6 +28,63 @@ pub(super) enum Inbound {
     Early(UniHead, Bytes),
     /// Bytes to throw away.
     Discard,
+}
+
+impl Inbound {
+    /// Bytes read and not used.
+    fn unused_bytes(&self) -> usize {
+        match self {
+            Inbound::Control(bytes) | Inbound::NewRequest(bytes) | Inbound::Request(_, bytes) => {
+                bytes.len()
+            }
+            Inbound::NewUni(bytes) | Inbound::Early(_, bytes) => bytes.len(),
+            Inbound::Subgroup(subgroup) => subgroup.payload.unread.len(),
+            Inbound::Fetch(fetch) => fetch.payload.unread.len(),
+            Inbound::Discard => 0,
+        }
+    }
+}
+
+/// What a stream costs besides the bytes that were read of it, in QUIC and here.
+const STREAM_COST_BYTES: usize = 1024;
+
+/// The streams that are read, and what they hold.
+#[derive(Debug, Default)]
+pub(super) struct InboundStreams {
+    streams: HashMap<StreamId, Inbound>,
+    unused_bytes: usize,
+}
+
+impl InboundStreams {
+    pub fn insert(&mut self, stream: StreamId, inbound: Inbound) {
+        self.unused_bytes += inbound.unused_bytes();
+        if let Some(before) = self.streams.insert(stream, inbound) {
+            self.unused_bytes -= before.unused_bytes();
+        }
+    }
+
+    pub fn remove(&mut self, stream: &StreamId) -> Option<Inbound> {
+        let removed = self.streams.remove(stream)?;
+        self.unused_bytes -= removed.unused_bytes();
+        Some(removed)
+    }
+
+    pub fn get(&self, stream: &StreamId) -> Option<&Inbound> {
+        self.streams.get(stream)
+    }
+
+    pub fn contains_key(&self, stream: &StreamId) -> bool {
+        self.streams.contains_key(stream)
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &StreamId> {
+        self.streams.keys()
+    }
+
+    /// Memory that all of them take.
+    pub fn held_bytes(&self) -> usize {
+        self.unused_bytes + self.streams.len() * STREAM_COST_BYTES
+    }
 }
 
 /// Where a data stream is between its objects.
@@ -82,7 +139,9 @@ const DATAGRAM_COST_BYTES: usize = 128;
 /// Data that came before what says whose it is (MOQT-18 §11.1, §11.4.2).
 #[derive(Debug, Default)]
 pub(super) struct EarlyData {
-    streams: VecDeque<(StreamId, Instant)>,
+    streams: VecDeque<(StreamId, usize, Instant)>,
+    /// Bytes read of those streams, as long as they are kept.
+    stream_bytes: usize,
     datagrams: VecDeque<(DatagramHead, Bytes, Instant)>,
     datagram_bytes: usize,
     /// Streams to stop at the next flush.
@@ -91,18 +150,31 @@ pub(super) struct EarlyData {
 
 impl EarlyData {
     pub fn deadline(&self) -> Option<Instant> {
-        let stream = self.streams.front().map(|(_, until)| *until);
+        let stream = self.streams.front().map(|(.., until)| *until);
         let datagram = self.datagrams.front().map(|(.., until)| *until);
         stream.into_iter().chain(datagram).min()
     }
 
-    /// Keeps a stream; false if there are too many.
-    pub fn keep_stream(&mut self, stream: StreamId, until: Instant, max: usize) -> bool {
-        if self.streams.len() >= max {
+    /// Keeps a stream of which `bytes` were read; false if that is too much.
+    pub fn keep_stream(
+        &mut self,
+        stream: StreamId,
+        bytes: usize,
+        until: Instant,
+        max: usize,
+        bytes_max: usize,
+    ) -> bool {
+        if self.streams.len() >= max || self.held_bytes() + bytes > bytes_max {
             return false;
         }
-        self.streams.push_back((stream, until));
+        self.streams.push_back((stream, bytes, until));
+        self.stream_bytes += bytes;
         true
+    }
+
+    /// Bytes kept.
+    pub fn held_bytes(&self) -> usize {
+        self.stream_bytes + self.datagram_bytes
     }
 
     /// Keeps a datagram, unless that would be too many bytes.
@@ -114,7 +186,7 @@ impl EarlyData {
         bytes_max: usize,
     ) {
         let cost = payload.len() + DATAGRAM_COST_BYTES;
-        if self.datagram_bytes + cost > bytes_max {
+        if self.held_bytes() + cost > bytes_max {
             return;
         }
         self.datagram_bytes += cost;
@@ -122,12 +194,17 @@ impl EarlyData {
     }
 
     pub fn forget_stream(&mut self, stream: StreamId) {
-        self.streams.retain(|(kept, _)| *kept != stream);
+        self.streams.retain(|(kept, bytes, _)| {
+            if *kept == stream {
+                self.stream_bytes -= bytes;
+            }
+            *kept != stream
+        });
     }
 
     /// Streams kept, oldest first.
     pub fn streams(&self) -> Vec<StreamId> {
-        self.streams.iter().map(|(stream, _)| *stream).collect()
+        self.streams.iter().map(|(stream, ..)| *stream).collect()
     }
 
     /// Takes the datagrams of a track that is now known.
@@ -151,8 +228,11 @@ impl EarlyData {
             }
         }
         let mut expired = Vec::new();
-        while self.streams.front().is_some_and(|(_, until)| now >= *until) {
-            expired.extend(self.streams.pop_front().map(|(stream, _)| stream));
+        while self.streams.front().is_some_and(|(.., until)| now >= *until) {
+            if let Some((stream, bytes, _)) = self.streams.pop_front() {
+                self.stream_bytes -= bytes;
+                expired.push(stream);
+            }
         }
         expired
     }

@@ -25,10 +25,14 @@ pub struct SessionLimits {
     /// [`CommandError`](super::CommandError).
     pub waiting_requests_max: usize,
 
+    /// Memory that the peer makes the session hold: requests, streams, early data, unread control
+    /// messages. Beyond it new requests are refused with EXCESSIVE_LOAD.
+    pub held_bytes_max: usize,
+
     /// Data streams held whose track alias is not known yet. One more is stopped.
     pub early_streams_max: usize,
-    /// Bytes read from them, and of datagrams without a known alias. Further bytes stay with the
-    /// transport, further datagrams are dropped.
+    /// Bytes read from them, and of datagrams without a known alias. Further streams are stopped,
+    /// further datagrams are dropped.
     pub early_bytes_max: usize,
     /// How long they are held. Then the streams are stopped and the datagrams dropped.
     pub early_wait: Duration,
@@ -53,6 +57,9 @@ pub struct SessionLimits {
     pub bidi_streams_max: u32,
     /// Bytes in flight on the connection after setup.
     pub window_bytes: u32,
+    /// Bytes in flight on the connection of a peer that publishes, once
+    /// [`Session::widen_window`](super::Session::widen_window) was called.
+    pub publisher_window_bytes: u32,
     /// Credit for unidirectional streams before setup.
     pub setup_uni_streams_max: u32,
     /// Credit for bidirectional streams before setup.
@@ -70,6 +77,7 @@ impl Default for SessionLimits {
             updates_max: 64,
             filter_ranges_max: 0,
             waiting_requests_max: 4096,
+            held_bytes_max: 16 * 1024 * 1024,
             early_streams_max: 256,
             early_bytes_max: 512 * 1024,
             early_wait: Duration::from_secs(1),
@@ -81,6 +89,7 @@ impl Default for SessionLimits {
             uni_streams_max: 512,
             bidi_streams_max: 1024,
             window_bytes: 4 * 1024 * 1024,
+            publisher_window_bytes: 4 * 1024 * 1024,
             setup_uni_streams_max: 16,
             setup_bidi_streams_max: 16,
             setup_window_bytes: 128 * 1024,

@@ -46,7 +46,7 @@ pub use limits::SessionLimits;
 use crate::model::{GroupOrder, RequestId, ResetCode, SessionCode, TrackAlias};
 use crate::transport::{PeerInfo, Side, StreamId, Transport};
 use crate::wire::{Dialect, Field, MessageKind, Place, Violation};
-use inbound::{EarlyData, Inbound};
+use inbound::{EarlyData, InboundStreams};
 use outbox::Outbox;
 use requests::RequestTable;
 use setup::Setup;
@@ -82,7 +82,7 @@ pub struct Session {
     /// Requests with something in their outbox.
     dirty: BTreeSet<RequestId>,
     /// Control streams and request streams to close after what is queued was written.
-    streams: HashMap<StreamId, Inbound>,
+    streams: InboundStreams,
     readable: BTreeSet<StreamId>,
     datagrams_readable: bool,
 
@@ -101,6 +101,10 @@ pub struct Session {
     goaway_deadline: Option<Instant>,
     /// The message that is being acted on, for violations that do not name one.
     reading: Option<MessageKind>,
+    /// The size of its body.
+    reading_bytes: usize,
+    /// Whether the publisher's window is to be granted.
+    wants_window: bool,
     /// Updates of the peer that carried a fill, and what they update.
     fill_updates: BTreeMap<RequestId, RequestId>,
     closing: Option<Closing>,
@@ -134,7 +138,7 @@ impl Session {
             leaving: Vec::new(),
             resets: Vec::new(),
             dirty: BTreeSet::new(),
-            streams: HashMap::new(),
+            streams: InboundStreams::default(),
             readable: BTreeSet::new(),
             datagrams_readable: false,
             aliases_in: HashMap::new(),
@@ -148,6 +152,8 @@ impl Session {
             goaway_timeout: None,
             goaway_deadline: None,
             reading: None,
+            reading_bytes: 0,
+            wants_window: false,
             fill_updates: BTreeMap::new(),
             closing: None,
             closed: false,
@@ -200,13 +206,7 @@ impl Session {
         self.flush_requests(transport);
         self.apply_stops(transport);
         let limit = self.config.limits.control_buffer_bytes_max;
-        let queued = self.control.queued_bytes()
-            + self
-                .dirty
-                .iter()
-                .filter_map(|id| self.requests.get(*id))
-                .fold(0, |sum, entry| sum + entry.outbox.queued_bytes());
-        if queued > limit && self.closing.is_none() {
+        if self.unread_bytes() > limit && self.closing.is_none() {
             self.close(SessionCode::Internal, "too many control messages are unread");
         }
         if let Some(closing) = self.closing.take() {
@@ -224,7 +224,33 @@ impl Session {
             || !self.leaving.is_empty()
             || !self.requests.waiting.is_empty()
             || self.early.has_stops()
+            || self.wants_window
             || self.setup.needs_control(self.control_out.is_some())
+    }
+
+    /// Memory that the peer makes us hold: its requests, its streams and what was read of them,
+    /// data whose track is not known, and control messages that it does not read. Stored objects
+    /// and the transport's buffers are counted by their owners.
+    pub fn held_bytes(&self) -> usize {
+        let leaving: usize = self.leaving.iter().map(|(_, left)| left.queued_bytes()).sum();
+        self.requests.held_bytes()
+            + self.streams.held_bytes()
+            + self.early.held_bytes()
+            + self.unread_bytes()
+            + leaving
+    }
+
+    /// Control bytes that wait for the peer to read.
+    fn unread_bytes(&self) -> usize {
+        let of_requests = self.dirty.iter().filter_map(|id| self.requests.get(*id));
+        self.control.queued_bytes()
+            + of_requests.map(|entry| entry.outbox.queued_bytes()).sum::<usize>()
+    }
+
+    /// The peer publishes: from the next flush on it may have as much in flight as
+    /// [`SessionLimits::publisher_window_bytes`] says.
+    pub fn widen_window(&mut self) {
+        self.wants_window = true;
     }
 
     /// Whether the session is over.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::inbound::Inbound;
-use super::requests::{Entry, IdFault, Maker, Phase};
+use super::requests::{Entry, IdFault, Maker, Phase, REQUEST_COST_BYTES};
 use super::streams::Flow;
 use super::{RequestEnd, Response, Session, SessionEvent};
 use crate::model::{
@@ -35,6 +35,7 @@ impl Session {
 
     fn handle_control_message(&mut self, kind: u64, body: Bytes, now: Instant) {
         let context = Context::control(self.side.peer());
+        self.reading_bytes = body.len();
         let decoded = self.decode(kind, body.clone(), &context);
         let message = match decoded {
             Ok(message) => message,
@@ -132,6 +133,7 @@ impl Session {
             }
         };
         let context = Context::new_request(self.side.peer());
+        self.reading_bytes = body.len();
         let decoded = dialect.decode(kind, body.clone(), &context);
         self.reading = decoded.as_ref().ok().map(Message::kind);
         match decoded {
@@ -320,6 +322,8 @@ impl Session {
             return None;
         }
         let mut entry = Entry::new(kind, Maker::Peer, Phase::Pending);
+        // Names and properties live as long as the request, in its message or copied.
+        entry.held_bytes = REQUEST_COST_BYTES + 2 * self.reading_bytes;
         if let Some((stream, rest)) = stream {
             entry.stream = Some(stream);
             self.streams.insert(stream, Inbound::Request(id, rest));
@@ -330,7 +334,15 @@ impl Session {
             self.refuse(id, RequestError::new(RequestCode::GoingAway, "this relay is draining"));
             return None;
         }
-        let max = self.config.limits.requests_max;
+        let limits = &self.config.limits;
+        if self.held_bytes() > limits.held_bytes_max {
+            let reason = format!("this session holds {} bytes", limits.held_bytes_max);
+            let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
+            error.retry_after = Some(std::time::Duration::from_secs(1));
+            self.refuse(id, error);
+            return None;
+        }
+        let max = limits.requests_max;
         if self.requests.open_peer() > max as usize {
             let reason = format!("{max} requests are open");
             let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::outbox::Outbox;
 use crate::model::{
     DoneCode, FullTrackName, GroupOrder, Interest, Location, LocationFilter, Priority, PublishDone,
-    RequestId, RequestKind, TrackAlias, TrackNamespace,
+    RequestError, RequestId, RequestKind, RequestOk, TrackAlias, TrackNamespace,
 };
 use crate::transport::{Side, StreamId};
 
@@ -40,6 +40,9 @@ pub(super) struct Settings {
     pub forward: bool,
 }
 
+/// What a request of the peer costs besides its message, here and at whoever acts on it.
+pub(super) const REQUEST_COST_BYTES: usize = 2048;
+
 /// One request.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -56,6 +59,8 @@ pub(super) struct Entry {
     pub cancelled: bool,
     /// Updates without an answer, oldest first: ours or the peer's.
     pub updates: VecDeque<RequestId>,
+    /// Answers to updates of the peer that wait for the answer to the request itself.
+    pub early_answers: Vec<(RequestId, Result<RequestOk, RequestError>)>,
     /// The track of a subscription, publication or fetch.
     pub track: Option<FullTrackName>,
     /// The track's alias, once known.
@@ -74,6 +79,8 @@ pub(super) struct Entry {
     pub order: GroupOrder,
     /// What the subscriber last asked for.
     pub settings: Settings,
+    /// Memory that it takes, of the peer's requests.
+    pub held_bytes: usize,
     /// Data streams of ours that are open.
     pub streams_open: u64,
     /// Data streams of ours that were ever opened.
@@ -97,6 +104,7 @@ impl Entry {
             unsent: None,
             cancelled: false,
             updates: VecDeque::new(),
+            early_answers: Vec::new(),
             track: None,
             alias: None,
             namespace: None,
@@ -106,6 +114,7 @@ impl Entry {
             hidden: false,
             order: GroupOrder::default(),
             settings: Settings { forward: true, ..Settings::default() },
+            held_bytes: 0,
             streams_open: 0,
             streams_total: 0,
             done: None,
@@ -166,6 +175,7 @@ pub(super) struct RequestTable {
     /// The limit that we last said we are stuck at.
     pub blocked_at: Option<u64>,
     open_peer: usize,
+    held_bytes: usize,
 }
 
 /// Ids used out of order that are remembered; older ones count as used.
@@ -189,6 +199,7 @@ impl RequestTable {
             waiting: VecDeque::new(),
             blocked_at: None,
             open_peer: 0,
+            held_bytes: 0,
         }
     }
 
@@ -206,11 +217,13 @@ impl RequestTable {
 
     pub fn insert(&mut self, id: RequestId, entry: Entry) {
         self.open_peer += usize::from(entry.maker == Maker::Peer);
+        self.held_bytes += entry.held_bytes;
         self.entries.insert(id, entry);
     }
 
     pub fn remove(&mut self, id: RequestId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
+        self.held_bytes -= entry.held_bytes;
         if entry.maker == Maker::Peer {
             self.open_peer -= 1;
             self.earned += 1;
@@ -221,6 +234,11 @@ impl RequestTable {
     /// Requests of the peer that are open.
     pub fn open_peer(&self) -> usize {
         self.open_peer
+    }
+
+    /// Memory that the peer's requests take.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// The id that [`RequestTable::next_id`] gives next.
@@ -294,6 +312,12 @@ impl RequestTable {
             self.next_peer = oldest.saturating_add(2);
         }
         Ok(())
+    }
+
+    /// Whether a message with the next id of ours may be sent at once: ids of one stream are in
+    /// order, so none that was given out may still wait.
+    pub fn may_send_next(&self) -> bool {
+        self.waiting.is_empty() && self.may_send(self.peek_id())
     }
 
     /// Whether our next waiting request may be sent, as far as ids go.

@@ -207,13 +207,17 @@ impl Session {
 
     /// Opens our control stream if it is due, and gives the peer its credit after setup.
     pub(super) fn open_control(&mut self, transport: &mut dyn Transport) {
-        if self.setup.is_done() && !self.setup.credit_raised {
+        if self.setup.is_done() && (!self.setup.credit_raised || self.wants_window) {
             self.setup.credit_raised = true;
             let limits = &self.config.limits;
+            let window_bytes = match std::mem::take(&mut self.wants_window) {
+                true => limits.publisher_window_bytes,
+                false => limits.window_bytes,
+            };
             transport.set_credit(PeerCredit {
                 uni_streams: limits.uni_streams_max,
                 bidi_streams: limits.bidi_streams_max,
-                window_bytes: limits.window_bytes,
+                window_bytes,
             });
         }
         if self.control_out.is_some() || !self.setup.sent {

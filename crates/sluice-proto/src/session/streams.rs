@@ -97,7 +97,8 @@ impl Session {
             TransportEvent::Available(StreamKind::Uni) => {
                 self.events.push_back(SessionEvent::StreamsAvailable);
             }
-            TransportEvent::Available(StreamKind::Bidi) => {}
+            // The driver flushes after every event; what waits for room is its own affair.
+            TransportEvent::Available(StreamKind::Bidi) | TransportEvent::SendRoom => {}
             TransportEvent::Reset(stream, code) => self.handle_reset(stream, code),
             TransportEvent::Stopped(stream, code) => self.handle_stopped(stream, code, transport),
             TransportEvent::Acked(stream) => {
@@ -339,7 +340,8 @@ impl Session {
             _ => false,
         };
         let until = now + limits.early_wait;
-        if late || !self.early.keep_stream(stream, until, limits.early_streams_max) {
+        let (max, bytes_max) = (limits.early_streams_max, limits.early_bytes_max);
+        if late || !self.early.keep_stream(stream, rest.len(), until, max, bytes_max) {
             self.streams.insert(stream, Inbound::Discard);
             transport.stop(stream, self.reset_code(ResetCode::Cancelled));
         } else {

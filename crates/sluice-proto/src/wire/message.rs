@@ -309,9 +309,6 @@ pub enum Inexpressible {
     /// An end before the start has no bytes.
     #[error("the range ends before it starts")]
     EndBeforeStart,
-    /// The end of a fetch must name an object.
-    #[error("the draft needs the last object of a fetch")]
-    FetchEndWithoutObject,
     /// A fetch that joins a subscription.
     #[error("the draft has no joining fetch")]
     JoiningFetch,

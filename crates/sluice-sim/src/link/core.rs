@@ -38,6 +38,8 @@ struct End {
     recv: BTreeMap<StreamId, RecvHalf>,
     /// Streams whose owner waits for `Writable`.
     blocked: BTreeSet<StreamId>,
+    /// The owner found no send room, and is told once there is some.
+    room_wanted: bool,
     /// By kind: streams opened here, and how many the peer allows.
     opened: [u64; 2],
     allowed: [u64; 2],

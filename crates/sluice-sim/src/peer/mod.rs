@@ -21,6 +21,7 @@ use sluice_proto::wire::Draft;
 use crate::lane::{End, Wire};
 use crate::ledger::Ledger;
 use crate::record::Fault;
+use crate::relay::Served;
 
 pub use publisher::Demand;
 use publisher::Publisher;
@@ -61,6 +62,8 @@ pub struct Peer {
     /// Whether it announced a namespace that was accepted and is not withdrawn.
     pub(crate) can_be_found: bool,
     pub(crate) announced: Option<RequestId>,
+    /// Its session at the relay.
+    pub(crate) served: Option<Served>,
 }
 
 impl fmt::Debug for Peer {
@@ -93,6 +96,7 @@ impl Peer {
             besieged: false,
             can_be_found: false,
             announced: None,
+            served: None,
         }
     }
 
@@ -248,6 +252,11 @@ impl Peer {
     /// What the relay takes of a track from this peer.
     pub fn demand(&self, track: &FullTrackName) -> Vec<Demand> {
         self.publisher.demand(track)
+    }
+
+    /// How many fetches it answered.
+    pub fn fetches_served(&self) -> usize {
+        self.publisher.fetches_served
     }
 
     /// What it sent of a track on streams.

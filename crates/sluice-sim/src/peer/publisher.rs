@@ -29,6 +29,8 @@ pub(crate) struct Publisher {
     tracks: BTreeMap<FullTrackName, Served>,
     outgoing: Outgoing,
     fetches: BTreeSet<RequestId>,
+    /// Fetches that were answered with objects, or with none.
+    pub(crate) fetches_served: usize,
     /// Joining fetches that overtook their SUBSCRIBE (MOQT-18 §10.12.2).
     early: Vec<(RequestId, Fetch, Instant)>,
     /// Subscriptions to end once their data is out.
@@ -235,10 +237,7 @@ impl Publisher {
                 .take_while(|(location, _)| last.includes(**location))
                 .map(|(location, (object, _))| (*location, object.clone()))
                 .collect();
-            // Some drafts can only name an object as the end.
-            let at = found.last().map_or(start, |(at, _)| *at);
-            let object = last.object.unwrap_or(at.object);
-            Ok((RangeEnd { group: last.group, object: Some(object) }, found))
+            Ok((last, found))
         });
         let (end, found) = match answer {
             Ok(answer) => answer,
@@ -249,6 +248,7 @@ impl Publisher {
         session.fetch_ok(id, FetchOk { end_of_track: false, end, order: Some(order), properties });
         self.send_past(session, id, found, order);
         self.fetches.insert(id);
+        self.fetches_served += 1;
     }
 
     /// Sends the past objects that a subscription or update asks for, if there are any.
@@ -413,6 +413,9 @@ impl Publisher {
         now: Instant,
     ) {
         let objects = ledger.publish(track, batch, now);
+        if session.dialect().is_some_and(|dialect| !dialect.track_properties) {
+            ledger.unflag(track);
+        }
         let Publisher { tracks, outgoing, .. } = self;
         let Some(served) = tracks.get_mut(track) else { return };
         for (index, (location, object)) in objects.iter().enumerate() {

@@ -124,11 +124,14 @@ impl Viewer {
             subscribe.fill = Some(fill);
         }
         let (track, filter) = (subscribe.track.clone(), subscribe.filter);
+        // A fill inherits what it does not say of its own; a joining fetch says it.
+        let order =
+            if joining { GroupOrder::Ascending } else { subscribe.order.unwrap_or_default() };
         let forward = subscribe.forward.unwrap_or(true);
         let request = session.request(Request::Subscribe(subscribe))?;
         let join = join.map(|back| {
             let fetch_request = if joining { None } else { Some(request) };
-            self.join(session, &track, request, fetch_request, view, back, now)
+            self.join(session, &track, request, fetch_request, view, (back, order), now)
         });
         self.views.push(View {
             request,
@@ -154,7 +157,7 @@ impl Viewer {
         subscription: RequestId,
         fill: Option<RequestId>,
         view: ViewId,
-        back: u64,
+        (back, order): (u64, GroupOrder),
         now: Instant,
     ) -> Result<FetchId, CommandError> {
         let request = match fill {
@@ -164,7 +167,7 @@ impl Viewer {
                 JoiningStart::Relative(back),
             ))))?,
         };
-        Ok(self.add_fetch(request, track, GroupOrder::Ascending, None, Some((view, back)), now))
+        Ok(self.add_fetch(request, track, order, None, Some((view, back)), now))
     }
 
     pub(crate) fn fetch(

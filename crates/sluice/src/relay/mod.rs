@@ -2,6 +2,7 @@
 
 mod certificate;
 mod log;
+mod memory;
 mod web;
 mod worker;
 
@@ -13,14 +14,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use sluice_core::{Limits, Scoping};
 use sluice_net::tls::ServerTls;
-use sluice_net::{NetConfig, NetSecrets};
+use sluice_net::{NetConfig, NetLimits, NetSecrets};
 use sluice_proto::session::SessionConfig;
+use sluice_proto::transport::PeerCredit;
 use sluice_proto::wire::Draft;
 use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
 
-use crate::settings::{self, RelaySettings};
+use crate::settings::{self, ByteSize, RelaySettings};
 use crate::signals::Signals;
 use certificate::Certificate;
+use memory::MemoryPlan;
 use worker::{Worker, WorkerMessage};
 
 /// The subcommand.
@@ -53,6 +56,7 @@ pub struct Relay {
     address: SocketAddr,
     certificate_sha256: String,
     is_development: bool,
+    plan: MemoryPlan,
     to_worker: Sender<WorkerMessage>,
     waker: LoopWaker,
     finished: Receiver<()>,
@@ -68,6 +72,7 @@ impl Relay {
                 settings.workers
             );
         }
+        let plan = MemoryPlan::of(settings)?;
         let certificate = Certificate::obtain(settings)?;
         let socket = Socket::bind(settings.listen, &SocketOptions::default())?;
         let address = socket.local_address().context("the socket has no address")?;
@@ -76,15 +81,20 @@ impl Relay {
         let mut net = NetConfig::new(secrets()?);
         net.server = Some(tls);
         net.discover_mtu = socket.never_fragments();
-        net.limits.connections_max = settings.connections_max;
-        net.limits.idle_timeout = settings.idle_timeout;
+        net.limits = net_limits(settings, &plan);
         let udp = UdpLoop::new(socket).context("cannot poll the socket")?;
         let waker = udp.waker();
         let (to_worker, inbox) = channel();
         let (done, finished) = channel();
         let scoping = if settings.scoped { Scoping::ByAuthorityAndPath } else { Scoping::One };
-        let worker =
-            Worker::new(udp, net, session_config(settings), limits(settings), scoping, inbox);
+        let worker = Worker::new(
+            udp,
+            net,
+            session_config(settings),
+            limits(settings, &plan),
+            scoping,
+            inbox,
+        );
         std::thread::Builder::new()
             .name("sluice-worker".into())
             .spawn(move || {
@@ -98,6 +108,7 @@ impl Relay {
             address,
             certificate_sha256: certificate.sha256,
             is_development: certificate.is_development,
+            plan,
             to_worker,
             waker,
             finished,
@@ -119,6 +130,7 @@ impl Relay {
             println!("The certificate is for development: clients accept it by its hash, which");
             println!("http://{host}/certificate.sha256 also tells; it is made anew at each start.");
         }
+        println!("{}", self.plan);
         println!("ready");
     }
 
@@ -170,21 +182,58 @@ fn session_config(settings: &RelaySettings) -> SessionConfig {
         implementation: concat!("sluice/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..SessionConfig::default()
     };
-    config.limits.requests_max = u32::try_from(settings.requests_max).unwrap_or(u32::MAX);
+    let limits = &mut config.limits;
+    limits.requests_max = u32::try_from(settings.requests_max).unwrap_or(u32::MAX);
+    limits.window_bytes = window(settings.receive_window);
+    limits.publisher_window_bytes = window(settings.publisher_window);
+    limits.early_bytes_max = 256 << 10;
     config
 }
 
-fn limits(settings: &RelaySettings) -> Limits {
-    let store = settings.memory_max.0 / 2;
+/// A window as QUIC takes it.
+fn window(size: ByteSize) -> u32 {
+    u32::try_from(size.0).unwrap_or(u32::MAX)
+}
+
+/// A number of bytes of this machine.
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn net_limits(settings: &RelaySettings, plan: &MemoryPlan) -> NetLimits {
+    let defaults = NetLimits::default();
+    let stranger = defaults.stranger_credit;
+    NetLimits {
+        connections_max: size(plan.connections),
+        idle_timeout: settings.idle_timeout,
+        stranger_credit: PeerCredit {
+            window_bytes: stranger.window_bytes.min(window(settings.receive_window)),
+            ..stranger
+        },
+        send_window_bytes_max: settings.send_buffer_max.0,
+        datagram_receive_bytes: memory::DATAGRAM_RECEIVE_BYTES,
+        datagram_send_bytes: memory::DATAGRAM_SEND_BYTES,
+        ..defaults
+    }
+}
+
+fn limits(settings: &RelaySettings, plan: &MemoryPlan) -> Limits {
+    let store_bytes_max = size(plan.store_bytes);
+    let defaults = Limits::default();
     Limits {
-        store_bytes_max: usize::try_from(store).unwrap_or(usize::MAX),
+        store_bytes_max,
+        track_share_bytes: defaults.track_share_bytes.min(store_bytes_max / 4),
+        held_bytes_max: size(plan.tables_bytes / 9 * 8),
+        publisher_windows_max: size(plan.publisher_windows),
+        tracks_max: settings.tracks_max,
+        interests_max: settings.interests_max,
         namespaces_max: settings.namespaces_max,
         linger: settings.linger,
         rendezvous_max: settings.rendezvous_max,
         behind_bytes_max: settings.behind_bytes_max.0,
         behind_groups_max: settings.behind_groups_max,
         behind_max: settings.behind_max,
-        ..Limits::default()
+        ..defaults
     }
 }
 

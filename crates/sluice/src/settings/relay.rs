@@ -36,8 +36,19 @@ settings! {
         /// Worker threads, each with a socket and a shard of the sessions.
         workers: usize = 1, "NUMBER";
 
-        /// Memory for objects and connections, over all workers.
+        /// Memory of the whole process. What each part of the relay may take follows from it; the
+        /// sum is printed at the start.
         memory_max: ByteSize = ByteSize(1 << 30), "SIZE";
+
+        /// Data that a connection may have in flight to the relay.
+        receive_window: ByteSize = ByteSize(128 << 10), "SIZE";
+
+        /// Data that a connection which publishes may have in flight to the relay, as long as
+        /// memory_max has room for such windows.
+        publisher_window: ByteSize = ByteSize(2 << 20), "SIZE";
+
+        /// Data that a connection may have been sent and not acknowledged, however fast it is.
+        send_buffer_max: ByteSize = ByteSize(256 << 10), "SIZE";
 
         /// How long running tracks may go on after SIGTERM or Ctrl-C.
         drain: Duration = Duration::from_secs(5), "DURATION";
@@ -46,7 +57,8 @@ settings! {
         /// same address.
         goaway_uri: String = String::new(), "URI";
 
-        /// Connections at the same time; further ones are refused.
+        /// Connections at the same time; further ones are refused. memory_max may have room for
+        /// fewer.
         connections_max: usize = 20_000, "NUMBER";
 
         /// Close a connection that has been silent for this long.
@@ -57,6 +69,12 @@ settings! {
 
         /// Namespaces that one session may publish.
         namespaces_max: usize = 1024, "NUMBER";
+
+        /// Prefixes that one session may want to hear of.
+        interests_max: usize = 256, "NUMBER";
+
+        /// Tracks at the same time, over all sessions.
+        tracks_max: usize = 100_000, "NUMBER";
 
         /// Keep an upstream subscription this long after its last viewer has left.
         linger: Duration = Duration::from_secs(5), "DURATION";

@@ -82,6 +82,13 @@ impl Attacker {
         }
     }
 
+    /// Connects and does a proper SETUP.
+    pub async fn ready(relay: &Relay, carrier: Carrier, draft: Draft) -> Attacker {
+        let mut attacker = Attacker::connect(relay, carrier, draft).await;
+        attacker.set_up().await;
+        attacker
+    }
+
     /// The bytes of a SETUP without fault.
     pub fn setup_bytes(&self) -> Vec<u8> {
         let dialect = self.draft.dialect();

@@ -80,6 +80,16 @@ impl Relay {
         lines.iter().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }
 
+    /// The most memory that its process ever had resident.
+    #[cfg(target_os = "linux")]
+    pub fn peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("the relay runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let kib = line.trim().trim_end_matches(" kB").trim();
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+
     /// Waits for its end and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().ok()?.code()

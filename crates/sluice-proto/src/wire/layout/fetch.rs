@@ -169,7 +169,9 @@ impl Writer<'_, '_> {
         match self.dialect.fetch {
             FetchRequestLayout::TypedExclusiveEnd => self.exclusive_end(ok.end)?,
             FetchRequestLayout::FilterInclusiveEnd => {
-                let object = ok.end.object.ok_or(Inexpressible::FetchEndWithoutObject)?;
+                // A whole group ends at an object: at the largest id of the older drafts, which
+                // nobody's sum overflows.
+                let object = ok.end.object.unwrap_or(ObjectId((1 << 62) - 1));
                 self.location(Location { group: ok.end.group, object })?;
             }
         }

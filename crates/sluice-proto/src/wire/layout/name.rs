@@ -1,5 +1,7 @@
 //! Namespaces and track names (MOQT-18 §2.4.1).
 
+use bytes::{Bytes, BytesMut};
+
 use super::body::{Body, Writer};
 use crate::model::name::NAMESPACE_FIELDS_MAX;
 use crate::model::{FullTrackName, NameError, TrackName, TrackNamespace};
@@ -48,20 +50,24 @@ impl Body<'_> {
         if count > NAMESPACE_FIELDS_MAX as u64 || count == 0 && !rules.may_be_empty(place) {
             return Err(Violation::NamespaceFields { message, fields: count });
         }
-        let mut fields = Vec::with_capacity(count as usize);
+        let mut lengths = Vec::with_capacity(count as usize);
+        // A name outlives its message, whose buffer may be much larger: it is copied, once.
+        let mut bytes = BytesMut::new();
         for _ in 0..count {
             let field = self.prefixed(Field::Namespace)?;
             if field.is_empty() && !rules.empty_field {
                 return Err(Violation::EmptyNamespaceField { message });
             }
-            fields.push(field);
+            lengths.push(field.len());
+            bytes.extend_from_slice(&field);
         }
+        let fields = lengths.into_iter().map(|length| bytes.split_to(length).freeze());
         TrackNamespace::new(fields).map_err(|error| self.name_error(error))
     }
 
     pub(in crate::wire) fn track_name(&mut self) -> Result<TrackName, Violation> {
         let name = self.prefixed(Field::TrackName)?;
-        TrackName::new(name).map_err(|error| self.name_error(error))
+        TrackName::new(Bytes::copy_from_slice(&name)).map_err(|error| self.name_error(error))
     }
 
     pub(in crate::wire) fn track(

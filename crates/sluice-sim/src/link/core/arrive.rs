@@ -205,6 +205,11 @@ impl Core {
 
     /// Tells owners of blocked streams that there is room again.
     pub(super) fn wake_blocked(&mut self, side: Side) {
+        if self.end(side).room_wanted && self.lane(side).send_room() > 0 {
+            let end = self.end(side);
+            end.room_wanted = false;
+            end.events.push_back(TransportEvent::SendRoom);
+        }
         if self.lane(side).buffer_room() == 0 {
             return;
         }

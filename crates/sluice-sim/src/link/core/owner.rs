@@ -123,6 +123,7 @@ impl Core {
         if accept > 0 && !was_pending {
             lane.enqueue(stream, half.order);
         }
+        end.room_wanted |= lane.send_room() == 0;
         let complete = accept == offered;
         if !complete {
             end.blocked.insert(stream);

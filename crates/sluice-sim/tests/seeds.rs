@@ -1,0 +1,28 @@
+//! Random runs of the whole relay hold every invariant.
+
+use sluice_sim::seeds::{Cast, Options, parse_list, run_many};
+
+/// Runs seeds and fails with the commands that replay those that break an invariant.
+fn hold(options: &Options) {
+    let failures = run_many(options);
+    let text: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    assert!(text.is_empty(), "\n{}", text.join("\n\n"));
+}
+
+#[test]
+fn every_invariant_holds_in_the_seeds_that_once_broke_one() {
+    for seed in parse_list(include_str!("../seeds.txt")) {
+        hold(&Options { from: seed, count: 1, ..Options::default() });
+    }
+}
+
+#[test]
+fn every_invariant_holds_in_a_thousand_seeds() {
+    hold(&Options { count: 1000, ..Options::default() });
+}
+
+#[test]
+fn every_invariant_holds_over_real_quic() {
+    let casts = vec![Cast::RelayQuic(1)];
+    hold(&Options { count: 150, casts, ..Options::default() });
+}
