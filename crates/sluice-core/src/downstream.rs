@@ -22,6 +22,10 @@ use crate::store::{
 /// Bytes gathered for one write.
 const WRITE_BYTES: usize = 64 << 10;
 
+/// Least payload that is worth a piece of its own: about a packet. More than there is room for is
+/// not handed over, as it could not be taken back.
+pub(crate) const CHUNK_BYTES_MIN: usize = 1200;
+
 /// How far a subscription is.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Phase {
@@ -81,6 +85,9 @@ pub(crate) struct Downstream {
     pub streams: Vec<OutStream>,
     /// Since when nothing could be delivered although there was something.
     stuck_since: Option<Instant>,
+    /// Bytes handed over since we gave up some that had been handed over: these may only have
+    /// taken their place.
+    replacing: Option<u64>,
 }
 
 impl Downstream {
@@ -100,6 +107,7 @@ impl Downstream {
             datagrams: store.datagrams_end(),
             streams: Vec::new(),
             stuck_since: None,
+            replacing: None,
         }
     }
 
@@ -210,7 +218,7 @@ impl Downstream {
         transport: &mut dyn Transport,
         now: Instant,
     ) -> Option<Instant> {
-        let mut next = None;
+        let (mut next, mut gave_up) = (None, false);
         self.streams.retain(|out| {
             let Some(since) = store.waiting_since(&out.cursor) else { return true };
             let due = since + timeout;
@@ -220,9 +228,11 @@ impl Downstream {
             }
             if let Some(stream) = out.stream {
                 session.reset_data(transport, stream, ResetCode::DeliveryTimeout);
+                gave_up = true;
             }
             false
         });
+        self.replacing = if gave_up { Some(0) } else { self.replacing };
         next
     }
 
@@ -273,13 +283,16 @@ impl Downstream {
             }
             !older(out)
         });
+        self.replacing = Some(0);
         Some(bytes)
     }
 
     /// Notes whether anything could be sent; true once nothing could for too long.
     pub fn is_stuck(&mut self, full: bool, limits: &Limits, now: Instant) -> bool {
         if !full {
-            self.stuck_since = None;
+            if self.replacing.is_none() {
+                self.stuck_since = None;
+            }
             return false;
         }
         let since = *self.stuck_since.get_or_insert(now);
@@ -291,8 +304,16 @@ impl Downstream {
         self.stuck_since.map(|since| since + limits.behind_max)
     }
 
-    /// Notes that something was handed over.
-    pub fn made_progress(&mut self) {
+    /// Notes that so many bytes were handed over. What fills the place of bytes that we gave up
+    /// ourselves is no progress: the viewer may not have taken anything.
+    fn made_progress(&mut self, bytes: u64, window_bytes: u64) {
+        if let Some(replaced) = &mut self.replacing {
+            *replaced += bytes;
+            if *replaced <= 2 * window_bytes {
+                return;
+            }
+            self.replacing = None;
+        }
         self.stuck_since = None;
     }
 
@@ -359,8 +380,8 @@ impl Downstream {
         if matches!(served, (Served::Over, _)) {
             self.streams.remove(index);
         }
-        if served.1 {
-            self.made_progress();
+        if served.1 > 0 {
+            self.made_progress(served.1, transport.stats().window_bytes);
         }
         served.0
     }
@@ -372,7 +393,7 @@ impl OutStream {
         self.stream
     }
 
-    /// What came of it, and whether anything was handed over.
+    /// What came of it, and how many bytes were handed over.
     fn serve(
         &mut self,
         id: RequestId,
@@ -381,14 +402,14 @@ impl OutStream {
         session: &mut Session,
         transport: &mut dyn Transport,
         limits: &Limits,
-    ) -> (Served, bool) {
-        let mut progress = false;
+    ) -> (Served, u64) {
+        let mut progress = 0;
         loop {
             if !self.pending.is_empty() {
                 let Some(stream) = self.stream else { return (Served::Over, progress) };
                 match transport.write(stream, &mut self.pending) {
                     Ok(written) => {
-                        progress |= written.bytes > 0;
+                        progress += written.bytes as u64;
                         if !written.complete {
                             self.pending.retain(|chunk| !chunk.is_empty());
                             return (Served::Full, progress);
@@ -423,7 +444,8 @@ impl OutStream {
         let mut gathered = 0;
         while gathered < room {
             let before = self.cursor;
-            match self.cursor.next(store, limits.chunk_bytes_max) {
+            let chunk = (room - gathered).clamp(CHUNK_BYTES_MIN, limits.chunk_bytes_max);
+            match self.cursor.next(store, chunk) {
                 LiveStep::Object { key, previous, .. } => {
                     if self.stream.is_none() {
                         self.cursor = before;

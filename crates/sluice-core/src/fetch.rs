@@ -11,6 +11,7 @@ use sluice_proto::transport::{StreamId, Transport};
 use sluice_proto::wire::data::FetchEncoder;
 use smallvec::SmallVec;
 
+use crate::downstream::CHUNK_BYTES_MIN;
 use crate::ids::RequestKey;
 use crate::limits::Limits;
 use crate::store::{FetchCursor, FetchSpan, FetchStep, TrackStore, UnknownSpan};
@@ -124,10 +125,12 @@ impl DownFetch {
                     Err(_) => return Fetched::Over,
                 }
             }
-            if transport.send_room() == 0 {
+            let room = transport.send_room();
+            if room == 0 {
                 return Fetched::Full;
             }
-            match self.cursor.next(store, limits.chunk_bytes_max, now) {
+            let chunk = room.clamp(CHUNK_BYTES_MIN, limits.chunk_bytes_max);
+            match self.cursor.next(store, chunk, now) {
                 FetchStep::Object { key, location, .. } => {
                     if !self.encode(key, location, store) {
                         self.abandon(session, transport, ResetCode::Internal);

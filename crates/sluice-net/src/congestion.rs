@@ -11,13 +11,14 @@ use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory, ControllerMetrics};
 
 /// What may be handed to QUIC beyond one congestion window: enough to have the next packets at
-/// hand while the window grows, little enough to decide late.
-const SEND_SLACK_BYTES_MIN: u64 = 16 * 1024;
+/// hand, so that the window grows, little enough to decide late.
+const SEND_SLACK_BYTES_MIN: u64 = 8 * 1024;
+const SEND_SLACK_BYTES_MAX: u64 = 64 * 1024;
 
 /// What may be handed to QUIC and be unacknowledged: about one congestion window.
 pub(crate) fn send_window_bytes(quic: &quinn_proto::Connection) -> u64 {
     let window = quic.congestion_state().window();
-    window + (window / 2).max(SEND_SLACK_BYTES_MIN)
+    window + (window / 8).clamp(SEND_SLACK_BYTES_MIN, SEND_SLACK_BYTES_MAX)
 }
 
 /// Makes metered controllers around those of another factory.
