@@ -3,6 +3,7 @@
 //! | Task | What it does |
 //! |---|---|
 //! | `test` | everything that has to pass before a change lands; `.ci/run` calls it |
+//! | `sim` | runs the whole relay in simulation, many seeds of it |
 //! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
 //! | `layers` | checks that crates depend only downwards |
 //! | `licences` | checks licences, sources and version floors of all dependencies |
@@ -21,6 +22,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "usage: cargo xtask <task>
 
   test     every check and test; installs or names what is missing
+  sim      the relay in simulation: [--seeds N] [--from S] [--seed S] [--shards K] [--lane model|quic]
   fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
   layers   do crates depend only downwards?
   licences may we use what we use?
@@ -31,10 +33,17 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["test", ref options @ ..] => test::run(options),
+        ["sim", ref options @ ..] => sim(options),
         ["fuzz", ref options @ ..] => fuzz::run(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
         ["licences"] => licences::check(),
         _ => bail!("{USAGE}"),
     }
+}
+
+/// Runs seeds on all cores; every failing one is printed with the command that replays it.
+fn sim(options: &[&str]) -> Result<()> {
+    let simulator = ["run", "--quiet", "--locked", "--package", "sluice-sim", "--"];
+    shell::run("cargo", &[&simulator[..], options].concat())
 }

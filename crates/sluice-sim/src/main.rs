@@ -1,7 +1,9 @@
-//! Runs many seeds: `cargo run -p sluice-sim --release -- --seeds 50000`.
+//! Runs many seeds: `cargo xtask sim --seeds 50000`.
 //!
 //! Options: `--seeds N` (default 1000), `--from SEED` (default 0), `--seed SEED` for one seed,
-//! `--cast NAME` (default relay-1 and relay-3; may be repeated), `--threads N` (default all cores).
+//! `--shards K` (default every number that is always run; may be repeated), `--lane model|quic`
+//! (default model), `--cast NAME` for what these do not name (two sessions without a relay),
+//! `--threads N` (default all cores).
 //! Every failing seed is printed with the command that replays it; add it to `seeds.txt` so that it
 //! always runs. With `SLUICE_TRACE` set, every event of the run is printed.
 
@@ -10,10 +12,11 @@
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use sluice_sim::seeds::{Options, run_many};
+use sluice_sim::lane::LaneKind;
+use sluice_sim::seeds::{Cast, Options, RELAY_SHARDS, run_many};
 
-const USAGE: &str =
-    "usage: sluice-sim [--seeds N] [--from SEED] [--seed SEED] [--cast NAME]... [--threads N]";
+const USAGE: &str = "usage: cargo xtask sim [--seeds N] [--from SEED] [--seed SEED] \
+                     [--shards K]... [--lane model|quic] [--cast NAME]... [--threads N]";
 
 fn main() -> ExitCode {
     let options = match parse(std::env::args().skip(1)) {
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options { count: 1000, ..Options::default() };
     let mut casts = Vec::new();
+    let mut shards = Vec::new();
+    let mut lane = LaneKind::Model;
     while let Some(flag) = args.next() {
         let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
@@ -47,12 +52,18 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--seed" => (options.from, options.count) = (number(&value)?, 1),
             "--threads" => options.threads = number(&value)?,
             "--cast" => casts.push(value.parse()?),
+            "--shards" => shards.push(number(&value)?),
+            "--lane" if value == "model" => lane = LaneKind::Model,
+            "--lane" if value == "quic" => lane = LaneKind::Quic,
+            "--lane" => return Err(format!("{value:?} is no lane; there are model and quic")),
             _ => return Err(format!("unknown option {flag}")),
         }
     }
-    if !casts.is_empty() {
-        options.casts = casts;
+    if casts.is_empty() && shards.is_empty() {
+        shards.extend(RELAY_SHARDS);
     }
+    casts.extend(shards.into_iter().map(|shards| Cast::Relay { shards, lane }));
+    options.casts = casts;
     Ok(options)
 }
 

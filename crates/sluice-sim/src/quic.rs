@@ -26,8 +26,6 @@ use sluice_proto::wire::Draft;
 use crate::link::{LinkConfig, PathConfig};
 use crate::rng::Rng;
 
-/// What a bottleneck queues before it drops.
-const QUEUE_MAX: Duration = Duration::from_millis(150);
 /// Datagrams of one send.
 const SEGMENTS_MAX: usize = 10;
 
@@ -305,7 +303,7 @@ impl Cloud {
 impl Tube {
     /// When a datagram arrives: never if lost, twice if duplicated.
     fn pass(&mut self, bytes: usize, now: Instant, rng: &mut Rng) -> Vec<Instant> {
-        if self.free_at > now + QUEUE_MAX || rng.chance(self.config.loss_permille) {
+        if self.free_at > now + self.config.queue || rng.chance(self.config.loss_permille) {
             return Vec::new();
         }
         let mut leaves = self.free_at.max(now);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sluice_core::{Census, Limits, Notice, Scoping, SessionKey, Shard, Transports};
 use sluice_proto::model::FullTrackName;
 use sluice_proto::session::{ReadProgress, SessionConfig};
-use sluice_proto::transport::Transport;
+use sluice_proto::transport::{PathStats, Transport};
 
 use crate::lane::End;
 use crate::rng::Rng;
@@ -49,6 +49,8 @@ struct Worker {
     /// Sessions that have more to read than one turn takes.
     unread: BTreeSet<SessionKey>,
     stalled_until: Option<Instant>,
+    /// Told something from outside that its next turn acts on.
+    woken: bool,
     /// Tracks of which a session was moved on to the newest group.
     behind: BTreeSet<(SessionKey, FullTrackName)>,
 }
@@ -80,6 +82,7 @@ impl Relay {
             connections: Connections::default(),
             unread: BTreeSet::new(),
             stalled_until: None,
+            woken: false,
             behind: BTreeSet::new(),
         };
         Self { workers: (0..shards).map(worker).collect(), config, rng }
@@ -91,6 +94,11 @@ impl Relay {
         worker.connections.0.insert(session, end);
         worker.unread.insert(session);
         (shard, session)
+    }
+
+    /// The path to a peer as its shard sees it; `None` once the session is gone.
+    pub(crate) fn path(&self, (shard, session): Served) -> Option<PathStats> {
+        self.workers[shard].connections.0.get(&session).map(Transport::stats)
     }
 
     /// Whether a viewer was moved on to the newest group of a track.
@@ -124,6 +132,7 @@ impl Relay {
     pub(crate) fn drain(&mut self, longest: Duration, now: Instant) {
         for worker in &mut self.workers {
             worker.shard.drain("", now + longest);
+            worker.woken = true;
         }
     }
 
@@ -161,7 +170,7 @@ impl Relay {
 
 impl Worker {
     fn has_input(&self) -> bool {
-        !self.unread.is_empty() || self.connections.0.values().any(End::has_events)
+        self.woken || !self.unread.is_empty() || self.connections.0.values().any(End::has_events)
     }
 
     fn next_time(&self, now: Instant) -> Option<Instant> {
@@ -170,6 +179,7 @@ impl Worker {
     }
 
     fn turn(&mut self, now: Instant) {
+        self.woken = false;
         let Self { shard, connections, unread, .. } = self;
         for (session, end) in &mut connections.0 {
             if !unread.remove(session) && !end.has_events() {

@@ -12,44 +12,61 @@ use crate::{duet, scenario};
 /// Failures after which no new run begins: they are usually the same one.
 const FAILURES_MAX: usize = 20;
 
+/// Shards of the relay in the runs of every seed.
+pub const RELAY_SHARDS: [usize; 1] = [1];
+
 /// What a seed is run with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Cast {
-    /// A relay of this many shards, on the modelled network.
-    Relay(usize),
-    /// A relay of this many shards, on real QUIC.
-    RelayQuic(usize),
+    /// A relay and its peers.
+    Relay {
+        /// Shards of the relay.
+        shards: usize,
+        /// What carries the connections.
+        lane: LaneKind,
+    },
     /// Two sessions without a relay.
     Duet(LaneKind),
 }
 
 impl Cast {
-    /// The relay as every seed runs it.
-    pub const RELAY: [Cast; 1] = [Cast::Relay(1)];
-    const NAMES: [(&'static str, Cast); 6] = [
-        ("relay-1", Cast::Relay(1)),
-        ("relay-3", Cast::Relay(3)),
-        ("relay-1-quic", Cast::RelayQuic(1)),
-        ("relay-3-quic", Cast::RelayQuic(3)),
-        ("duet", Cast::Duet(LaneKind::Model)),
-        ("duet-quic", Cast::Duet(LaneKind::Quic)),
-    ];
+    /// The relay on this lane, as every seed runs it.
+    pub fn relays(lane: LaneKind) -> Vec<Cast> {
+        RELAY_SHARDS.map(|shards| Cast::Relay { shards, lane }).into()
+    }
 }
 
 impl FromStr for Cast {
     type Err = String;
 
+    /// `relay-3`, `relay-3-quic`, `duet`, `duet-quic`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = Cast::NAMES.into_iter().find(|(name, _)| *name == text);
-        let names = || Cast::NAMES.map(|(name, _)| name).join(", ");
-        known.map(|(_, cast)| cast).ok_or_else(|| format!("{text:?} is none of {}", names()))
+        let (name, lane) = match text.strip_suffix("-quic") {
+            Some(name) => (name, LaneKind::Quic),
+            None => (text, LaneKind::Model),
+        };
+        let shards = name.strip_prefix("relay-").and_then(|shards| shards.parse().ok());
+        match shards {
+            Some(shards) => Ok(Cast::Relay { shards, lane }),
+            None if name == "duet" => Ok(Cast::Duet(lane)),
+            None => Err(format!("{text:?} is none of relay-1, relay-3, duet, or these with -quic")),
+        }
     }
 }
 
 impl fmt::Display for Cast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = Cast::NAMES.into_iter().find(|(_, cast)| cast == self);
-        f.write_str(known.map_or("relay", |(name, _)| name))
+        let lane = match self {
+            Cast::Relay { shards, lane } => {
+                write!(f, "relay-{shards}")?;
+                lane
+            }
+            Cast::Duet(lane) => {
+                f.write_str("duet")?;
+                lane
+            }
+        };
+        f.write_str(if *lane == LaneKind::Quic { "-quic" } else { "" })
     }
 }
 
@@ -67,10 +84,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// No seeds, the relay with one and with three shards, all cores.
+    /// No seeds, the relay on the modelled network, all cores.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { from: 0, count: 0, casts: Cast::RELAY.into(), threads }
+        Self { from: 0, count: 0, casts: Cast::relays(LaneKind::Model), threads }
     }
 }
 
@@ -90,8 +107,8 @@ impl fmt::Display for Failure {
         let Failure { seed, cast, message } = self;
         write!(
             f,
-            "seed {seed} of {cast}: {message}\n  replay: cargo run -p sluice-sim -- --seed {seed} \
-             --cast {cast}"
+            "seed {seed} of {cast}: {message}\n  replay: cargo xtask sim --seed {seed} --cast \
+             {cast}\n  keep it: a line \"{seed} and what it found\" in crates/sluice-sim/seeds.txt"
         )
     }
 }
@@ -130,8 +147,7 @@ pub fn run_many(options: &Options) -> Vec<Failure> {
 /// One run.
 pub fn run_one(seed: u64, cast: Cast) -> Result<(), Failure> {
     let run = || match cast {
-        Cast::Relay(shards) => scenario::run(seed, shards, LaneKind::Model),
-        Cast::RelayQuic(shards) => scenario::run(seed, shards, LaneKind::Quic),
+        Cast::Relay { shards, lane } => scenario::run(seed, shards, lane),
         Cast::Duet(lane) => duet::run(seed, lane),
     };
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {

@@ -11,6 +11,7 @@ use sluice_proto::model::{
     DoneCode, FullTrackName, GroupOrder, Interest, LocationFilter, PublishNamespace, Request,
     RequestId, RequestUpdate, Subscribe, SubscribeNamespace, TrackName, TrackNamespace,
 };
+use sluice_proto::transport::PathStats;
 use sluice_proto::wire::Draft;
 
 use crate::content::Batch;
@@ -508,6 +509,11 @@ impl Sim {
     /// The connection of a peer, to do harm to it.
     pub fn wire(&self, peer: PeerId) -> Wire {
         self.peers[peer.0].wire.clone()
+    }
+
+    /// The path to a peer as the relay sees it; `None` once its session is gone.
+    pub fn path(&self, peer: PeerId) -> Option<PathStats> {
+        self.relay.path(self.at(peer).served?)
     }
 
     /// A subscription.

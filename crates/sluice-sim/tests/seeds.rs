@@ -1,5 +1,6 @@
 //! Random runs of the whole relay hold every invariant.
 
+use sluice_sim::lane::LaneKind;
 use sluice_sim::seeds::{Cast, Options, parse_list, run_many};
 
 /// Runs seeds and fails with the commands that replay those that break an invariant.
@@ -23,6 +24,6 @@ fn every_invariant_holds_in_a_thousand_seeds() {
 
 #[test]
 fn every_invariant_holds_over_real_quic() {
-    let casts = vec![Cast::RelayQuic(1)];
+    let casts = Cast::relays(LaneKind::Quic);
     hold(&Options { count: 150, casts, ..Options::default() });
 }

@@ -19,6 +19,8 @@ pub struct PathConfig {
     pub window_bytes: usize,
     /// Largest packet payload.
     pub mtu_bytes: usize,
+    /// What the bottleneck queues before it drops; only of the lane with real QUIC.
+    pub queue: Duration,
 }
 
 impl Default for PathConfig {
@@ -31,6 +33,7 @@ impl Default for PathConfig {
             loss_permille: 0,
             window_bytes: 256 * 1024,
             mtu_bytes: 1200,
+            queue: Duration::from_millis(150),
         }
     }
 }
