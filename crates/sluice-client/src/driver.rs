@@ -124,8 +124,38 @@ pub(crate) struct Connected {
     pub draft: Option<Draft>,
 }
 
-/// Starts a driver and waits for setup.
+/// Connects to whichever address of the target answers: a name may have one of each family, and
+/// a relay may listen on one alone.
 pub(crate) async fn start(
+    target: Target,
+    options: ConnectOptions,
+) -> Result<Connected, ConnectError> {
+    let (addresses, resolved) = oneshot::channel();
+    let host = target.clone();
+    std::thread::Builder::new()
+        .name("sluice-resolve".into())
+        .spawn(move || drop(addresses.send(resolve(&host))))
+        .map_err(ConnectError::Thread)?;
+    let gone = || ConnectError::Thread(std::io::Error::other("the resolver's thread ended"));
+    let (first, second) = resolved.await.map_err(|_| gone())??;
+    let Some(second) = second else { return start_at(first, target, options).await };
+    let mut first = Box::pin(start_at(first, target.clone(), options.clone()));
+    let mut second = Box::pin(start_at(second, target, options));
+    tokio::select! {
+        connected = &mut first => match connected {
+            Ok(connected) => Ok(connected),
+            Err(_) => second.await,
+        },
+        connected = &mut second => match connected {
+            Ok(connected) => Ok(connected),
+            Err(_) => first.await,
+        },
+    }
+}
+
+/// Starts a driver and waits for setup. A driver that is no longer waited for ends by itself.
+async fn start_at(
+    remote: SocketAddr,
     target: Target,
     options: ConnectOptions,
 ) -> Result<Connected, ConnectError> {
@@ -136,7 +166,7 @@ pub(crate) async fn start(
     let (waker, waker_ready) = oneshot::channel();
     let spawned =
         std::thread::Builder::new().name("sluice-client".into()).spawn(move || match Driver::dial(
-            &target, &options, inbox, ended, goaway,
+            remote, &target, &options, inbox, ended, goaway,
         ) {
             Ok(mut driver) => {
                 if waker.send(driver.udp.waker()).is_ok() {
@@ -214,13 +244,13 @@ struct Driver {
 
 impl Driver {
     fn dial(
+        remote: SocketAddr,
         target: &Target,
         options: &ConnectOptions,
         inbox: Receiver<ToDriver>,
         ended: watch::Sender<Option<SessionEnd>>,
         goaway: watch::Sender<Option<String>>,
     ) -> Result<Driver, ConnectError> {
-        let remote = resolve(target)?;
         let local: SocketAddr = match remote {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -297,6 +327,9 @@ impl Driver {
             self.udp.transmit_from(&mut self.net, now);
             if let Some(end) = over {
                 self.tell_end(end, &mut ready);
+                return;
+            }
+            if ready.as_ref().is_some_and(oneshot::Sender::is_closed) {
                 return;
             }
             if ready.is_some() && now >= self.deadline {
@@ -453,8 +486,11 @@ impl Driver {
             PeerEvent::Ready => {
                 let session = self.peer.as_ref().map(Peer::session);
                 let draft = session.and_then(|session| session.dialect()).map(|d| d.draft());
-                if let Some(ready) = ready.take() {
-                    let _ = ready.send(Ok(draft));
+                if let Some(ready) = ready.take()
+                    && ready.send(Ok(draft)).is_err()
+                {
+                    // Another address answered first.
+                    self.command(PeerCommand::Close(SessionCode::NoError, String::new()), now);
                 }
             }
             PeerEvent::NamespaceAnswered(namespace, result) => {
@@ -611,12 +647,17 @@ impl Driver {
     }
 }
 
-fn resolve(target: &Target) -> Result<SocketAddr, ConnectError> {
-    let found = (target.host.as_str(), target.port).to_socket_addrs();
+/// The first address of a target, and the first of the other family if there is one.
+fn resolve(target: &Target) -> Result<(SocketAddr, Option<SocketAddr>), ConnectError> {
     let failed = |reason| ConnectError::Resolve { host: target.host.clone(), reason };
-    found.map_err(failed)?.next().ok_or_else(|| {
-        failed(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
-    })
+    let found = (target.host.as_str(), target.port).to_socket_addrs().map_err(failed)?;
+    let found: Vec<SocketAddr> = found.collect();
+    let Some(first) = found.first() else {
+        let nothing = std::io::ErrorKind::NotFound;
+        return Err(failed(std::io::Error::new(nothing, "the name has no address")));
+    };
+    let other = found.iter().find(|address| address.is_ipv4() != first.is_ipv4());
+    Ok((*first, other.copied()))
 }
 
 fn client_tls(trust: &Trust) -> Result<ClientTls, TlsError> {

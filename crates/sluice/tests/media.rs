@@ -233,9 +233,8 @@ fn a_viewer_who_is_interrupted_leaves_a_playable_file() {
     assert!(!ffmpeg::frames(&seen).is_empty());
 }
 
-#[test]
-fn the_demo_plays_until_it_is_told_to_end() {
-    let mut demo = Tool::start(["demo", "--listen", "127.0.0.1:0"]);
+/// What a demo says until it is ready, and the URL in it.
+fn demo_says(demo: &mut Tool) -> (String, String) {
     let mut said = String::new();
     let mut output = demo.output();
     while !said.contains("\nready\n") {
@@ -243,9 +242,16 @@ fn the_demo_plays_until_it_is_told_to_end() {
         output.read_exact(&mut byte).expect("the demo says what to do");
         said.push(char::from(byte[0]));
     }
-    let url = said.split_whitespace().find(|word| word.starts_with("https://")).unwrap();
+    let url = said.split_whitespace().find(|word| word.starts_with("https://")).unwrap().to_owned();
+    (said, url)
+}
+
+#[test]
+fn the_demo_plays_until_it_is_told_to_end() {
+    let mut demo = Tool::start(["demo", "--listen", "127.0.0.1:0"]);
+    let (said, url) = demo_says(&mut demo);
     assert!(said.contains("sluice subscribe") && said.contains("sluice publish"), "{said}");
-    let mut viewer = Tool::start(["subscribe", url, "--namespace", "demo"]);
+    let mut viewer = Tool::start(["subscribe", &url, "--namespace", "demo"]);
     let mut output = viewer.output();
     let mut bytes = read_some(&mut output, 100_000);
     demo.signal("TERM");
@@ -257,4 +263,26 @@ fn the_demo_plays_until_it_is_told_to_end() {
     let codecs = ffmpeg::codecs(&seen);
     assert!(codecs.contains("h264") && codecs.contains("aac"), "{codecs}");
     assert!(ffmpeg::frames_of(&seen, 0).len() > 20);
+}
+
+#[test]
+fn the_demo_plays_the_users_own_file_even_if_it_is_not_fragmented() {
+    let ordinary = scratch("own.mkv");
+    ffmpeg::make(&[&picture(3), &tone(3), H264, "-bf 0 -c:a aac"], &ordinary);
+    for file in [ordinary.as_path(), LIVE.as_path()] {
+        let mut demo = Tool::start(["demo", "--listen", "127.0.0.1:0", file.to_str().unwrap()]);
+        let (said, url) = demo_says(&mut demo);
+        assert!(said.contains(file.to_str().unwrap()), "{said}");
+        let mut viewer = Tool::start(["subscribe", &url, "--namespace", "demo", "--video"]);
+        let mut output = viewer.output();
+        let mut bytes = read_some(&mut output, 10_000);
+        demo.signal("INT");
+        output.read_to_end(&mut bytes).unwrap();
+        demo.end_with(0);
+        viewer.end_with(0);
+        let seen = scratch("own-seen.mp4");
+        std::fs::write(&seen, bytes).unwrap();
+        let (whole, part) = (ffmpeg::frames_of(file, 0), ffmpeg::frames_of(&seen, 0));
+        assert!(!part.is_empty() && whole.windows(part.len()).any(|run| run == part));
+    }
 }

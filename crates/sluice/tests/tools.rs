@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::net::UdpSocket;
 
 use sluice_proto::wire::Draft;
@@ -45,6 +46,21 @@ fn many_lines_in_a_burst_all_arrive() {
 }
 
 #[test]
+fn a_name_with_addresses_of_both_families_reaches_a_relay_on_one_of_them() {
+    // `localhost` is both ::1 and 127.0.0.1 on most systems; the relay listens on the latter.
+    let relay = Relay::start(&[]);
+    for scheme in ["https", "moqt"] {
+        let url = format!("{scheme}://localhost:{}/moq", relay.address.port());
+        let common = [&url, "--namespace", scheme, "--raw", "--track", "t"];
+        let viewer = Tool::start([&["subscribe"], &common[..]].concat());
+        let mut publisher = Tool::start([&["publish", "--wait-subscriber"], &common[..]].concat());
+        publisher.feed(b"line\n");
+        publisher.end_with(0);
+        assert_eq!(viewer.written(), b"line\n", "{scheme}");
+    }
+}
+
+#[test]
 fn files_arrive_as_files() {
     let relay = Relay::start(&[]);
     let contents: [Vec<u8>; 3] =
@@ -70,30 +86,35 @@ fn files_arrive_as_files() {
 }
 
 #[test]
-fn who_joins_a_raw_track_late_begins_with_its_newest_group() {
-    let relay = Relay::start(&[]);
-    let url = relay.url("moqt");
-    let common = [url.as_str(), "--namespace", "clock", "--raw", "--track", "t"];
-    let mut early = Tool::start([&["subscribe"], &common[..]].concat());
-    let mut publisher = Tool::start([&["publish", "--wait-subscriber"], &common[..]].concat());
-    let mut input = publisher.input();
-    let mut output = early.output();
-    use std::io::{Read, Write};
-    input.write_all(b"one\ntwo\n").unwrap();
-    let mut seen = [0; 8];
-    output.read_exact(&mut seen).unwrap();
-    let mut late = Tool::start([&["subscribe"], &common[..]].concat());
-    let mut late_output = late.output();
-    let mut newest = [0; 4];
-    late_output.read_exact(&mut newest).unwrap();
-    assert_eq!(&newest, b"two\n");
-    input.write_all(b"three\n").unwrap();
-    drop(input);
-    let mut rest = String::new();
-    late_output.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "three\n");
-    publisher.end_with(0);
-    late.end_with(0);
+fn who_joins_a_raw_track_late_begins_with_its_newest_group_also_when_nobody_else_has_it() {
+    // Without linger the relay leaves the track with its last viewer, and has to ask again.
+    let relay = Relay::start(&["--linger", "0s"]);
+    for (index, draft) in Draft::ALL.into_iter().enumerate() {
+        let url = relay.url(["moqt", "https"][index % 2]);
+        let (name, draft) = (format!("clock-{draft}"), draft.to_string());
+        let common = [&url, "--namespace", &name, "--raw", "--track", "t", "--drafts", &draft];
+        let mut early = Tool::start([&["subscribe"], &common[..]].concat());
+        let mut publisher = Tool::start([&["publish", "--wait-subscriber"], &common[..]].concat());
+        let mut input = publisher.input();
+        input.write_all(b"one\ntwo\n").unwrap();
+        let mut seen = [0; 8];
+        early.output().read_exact(&mut seen).unwrap();
+        early.signal("INT");
+        early.end_with(130);
+
+        let mut late = Tool::start([&["subscribe"], &common[..]].concat());
+        let mut output = late.output();
+        let mut newest = [0; 4];
+        output.read_exact(&mut newest).unwrap();
+        assert_eq!(&newest, b"two\n", "{name}");
+        input.write_all(b"three\n").unwrap();
+        drop(input);
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "three\n", "{name}");
+        publisher.end_with(0);
+        late.end_with(0);
+    }
 }
 
 /// Runs a tool that must fail, and returns its one line.
