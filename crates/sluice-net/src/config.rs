@@ -37,9 +37,10 @@ pub struct NetLimits {
     pub idle_timeout: Duration,
     /// Silence after which we ask whether the peer is there.
     pub keep_alive: Duration,
-    /// WebTransport: streams whose preamble is incomplete. Reached: a new one is refused.
+    /// WebTransport: streams whose preamble has begun and is incomplete. Reached: a new one is
+    /// refused. Streams without a byte are bounded by the credit for streams.
     pub preambles_max: usize,
-    /// WebTransport: time for a preamble. Reached: the stream is refused.
+    /// WebTransport: time for a preamble from its first byte. Reached: the stream is refused.
     pub preamble_timeout: Duration,
     /// WebTransport: streams held until the CONNECT they belong to is answered. Reached: a new
     /// one is refused with WEBTRANSPORT_BUFFERED_STREAM_REJECTED.

@@ -154,6 +154,24 @@ fn a_stalled_preamble_delays_no_other_stream_and_is_given_up() {
     script.expect_stream_works(script.session);
 }
 
+/// Chromium opens its QPACK streams without a byte, and closes the connection when it is told to
+/// stop sending on them.
+#[test]
+fn a_stream_without_a_byte_is_left_alone_and_may_begin_late() {
+    let mut script = Script::connected();
+    let [silent, late, above] =
+        [(); 3].map(|()| script.world.client().open(StreamKind::Uni).unwrap());
+    let preamble = [0x40, 0x54, script.session.0 as u8, b'x'];
+    // A stream above them opens them too.
+    write(&mut script.world.client(), above, &preamble);
+    script.world.run(limits().preamble_timeout * 3);
+    let told = |event: &TransportEvent| matches!(event, TransportEvent::Stopped(stream, _) if *stream == silent || *stream == late);
+    assert!(!script.world.client.seen.iter().any(told), "{:?}", script.world.client.seen);
+    write(&mut script.world.client(), late, &preamble);
+    script.world.settle();
+    assert_eq!(script.world.server.opened(), [above, late]);
+}
+
 #[test]
 fn preambles_that_never_end_are_bounded() {
     let server = NetLimits { preambles_max: 3, ..limits() };

@@ -76,8 +76,20 @@ enum Stage {
 
 struct Reading {
     reader: Incoming,
-    /// When the preamble has to be complete.
-    deadline: Instant,
+    /// When the preamble has to be complete, once it has begun. Browsers open their QPACK streams
+    /// without a byte, and a stream is opened with any above it.
+    deadline: Option<Instant>,
+}
+
+impl Reading {
+    fn new(reader: Incoming) -> Reading {
+        Reading { reader, deadline: None }
+    }
+
+    /// When the preamble has to be complete, if it has begun and is not.
+    fn preamble_deadline(&self) -> Option<Instant> {
+        self.deadline.filter(|_| self.reader.is_preamble())
+    }
 }
 
 /// The machine. Every call that touches the wire gets it as a [`Wire`].
@@ -147,11 +159,7 @@ impl WebTransport {
         if let Stage::Over { linger_until } = self.stage {
             return Some(linger_until);
         }
-        self.incoming
-            .values()
-            .filter(|reading| reading.reader.is_preamble())
-            .map(|reading| reading.deadline)
-            .min()
+        self.incoming.values().filter_map(Reading::preamble_deadline).min()
     }
 
     pub(crate) fn handle_timeout(&mut self, wire: &mut Wire<'_>) -> Ending {
@@ -162,7 +170,7 @@ impl WebTransport {
             };
         }
         let is_late =
-            |reading: &Reading| reading.reader.is_preamble() && reading.deadline <= wire.now;
+            |reading: &Reading| reading.preamble_deadline().is_some_and(|at| at <= wire.now);
         let late: Vec<StreamId> = self
             .incoming
             .iter()
@@ -313,14 +321,7 @@ impl WebTransport {
         if matches!(self.stage, Stage::Over { .. }) {
             return reject(wire.quic, stream, HttpCode::SessionGone);
         }
-        let preambles =
-            self.incoming.values().filter(|reading| reading.reader.is_preamble()).count();
-        if preambles >= self.preambles_max {
-            return reject(wire.quic, stream, HttpCode::ExcessiveLoad);
-        }
-        let reading =
-            Reading { reader: Incoming::opened(kind), deadline: wire.now + self.preamble_timeout };
-        self.advance(wire, stream, reading);
+        self.advance(wire, stream, Reading::new(Incoming::opened(kind)));
     }
 
     fn handle_readable(&mut self, wire: &mut Wire<'_>, stream: StreamId) {
@@ -364,6 +365,7 @@ impl WebTransport {
 
     /// Reads a stream as far as it goes here, and keeps its reader if more is to come.
     fn advance(&mut self, wire: &mut Wire<'_>, stream: StreamId, mut reading: Reading) {
+        let mut begins = false;
         loop {
             let wanted = reading.reader.wanted().min(READ_BYTES_MAX);
             let bytes = match quic_streams::read(wire.quic, stream, wanted) {
@@ -371,6 +373,7 @@ impl WebTransport {
                 Ok(Read::Blocked) => break,
                 Ok(Read::Fin) | Err(_) => return self.handle_end(wire, stream, &reading.reader),
             };
+            begins = reading.deadline.is_none();
             match reading.reader.feed(bytes) {
                 Found::More => {}
                 Found::Stream { kind, session } => {
@@ -408,6 +411,13 @@ impl WebTransport {
             if matches!(self.stage, Stage::Over { .. }) || self.outcome_is_failure() {
                 return;
             }
+        }
+        if begins && reading.reader.is_preamble() {
+            let open = self.incoming.values().filter_map(Reading::preamble_deadline).count();
+            if open >= self.preambles_max {
+                return reject(wire.quic, stream, HttpCode::ExcessiveLoad);
+            }
+            reading.deadline = Some(wire.now + self.preamble_timeout);
         }
         self.incoming.insert(stream, reading);
     }
@@ -507,10 +517,7 @@ impl WebTransport {
                 };
                 self.outgoing.send_headers(wire.quic, stream, &connect.encode(), false);
                 self.stage = Stage::Asked { stream, connect };
-                let reading = Reading {
-                    reader: Incoming::Headers(HeadersReader::response()),
-                    deadline: wire.now,
-                };
+                let reading = Reading::new(Incoming::Headers(HeadersReader::response()));
                 self.incoming.insert(stream, reading);
             }
             _ => {}
@@ -533,8 +540,7 @@ impl WebTransport {
         if std::mem::take(&mut self.datagram_waits) {
             wire.events.push_back(TransportEvent::Datagram);
         }
-        let reading =
-            Reading { reader: Incoming::Session(SessionReader::default()), deadline: wire.now };
+        let reading = Reading::new(Incoming::Session(SessionReader::default()));
         self.advance(wire, stream, reading);
     }
 
