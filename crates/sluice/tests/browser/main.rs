@@ -1,0 +1,90 @@
+//! A page in a real Chromium that publishes through the built relay and receives from it.
+//!
+//! The page comes from a small web server of the test, speaks drafts 16 and 18 by itself
+//! (`moqt.js`), and posts what it counted (`scenario.js`).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chromium;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use chromium::Chromium;
+use support::Relay;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+const SECONDS: u32 = 30;
+/// A machine that is busy with other things may take this long.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+#[test]
+fn chromium_sends_and_receives_a_hundred_streams_a_second_in_draft_18() {
+    play(18);
+}
+
+#[test]
+fn chromium_sends_and_receives_a_hundred_streams_a_second_in_draft_16() {
+    play(16);
+}
+
+/// Three streams at once, then streams and datagrams for 30 s: nothing is lost on streams.
+fn play(draft: u32) {
+    // When a viewer counts as slow is another matter: a busy machine stalls the browser.
+    let relay = Relay::start(&["--behind-groups-max", "10000"]);
+    let report = support::runtime().block_on(async {
+        let (reports, mut reported) = unbounded_channel();
+        let site = serve(reports).await;
+        let hash: String = relay.certificate.iter().map(|byte| format!("{byte:02x}")).collect();
+        let address = relay.address;
+        let _chromium = Chromium::open(&format!(
+            "http://{site}/?url=https://{address}/moq&hash={hash}&draft={draft}&seconds={SECONDS}"
+        ));
+        tokio::time::timeout(PATIENCE, reported.recv()).await.expect("the page reports in time")
+    });
+    let report = report.expect("a report").unwrap_or_else(|error| panic!("the page says: {error}"));
+    eprintln!("draft {draft}: {report:?}");
+    assert_eq!(report["together"], 3);
+    assert_eq!(report["streams_sent"], u64::from(100 * SECONDS));
+    assert_eq!(report["streams_received"], report["streams_sent"]);
+    assert_eq!((report["doubled"], report["broken"]), (0, 0));
+    // Datagrams may be lost; that all are would be something else.
+    assert!(report["datagrams_received"] > 0);
+}
+
+/// What the page counted, or why it could not.
+type Report = Result<BTreeMap<String, u64>, String>;
+
+/// Serves the page on a free port of loopback, which browsers take for secure.
+async fn serve(reports: UnboundedSender<Report>) -> std::net::SocketAddr {
+    let done = reports.clone();
+    let site = Router::new()
+        .route("/", get(|| async { file("text/html", include_str!("page.html")) }))
+        .route("/moqt.js", get(|| async { file("text/javascript", include_str!("moqt.js")) }))
+        .route(
+            "/scenario.js",
+            get(|| async { file("text/javascript", include_str!("scenario.js")) }),
+        )
+        .route("/done", post(async move |body: String| drop(done.send(Ok(counts(&body))))))
+        .route("/failed", post(async move |body: String| drop(reports.send(Err(body)))));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async { axum::serve(listener, site).await });
+    address
+}
+
+fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+fn counts(body: &str) -> BTreeMap<String, u64> {
+    body.lines()
+        .filter_map(|line| line.split_once('='))
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect()
+}
