@@ -250,6 +250,13 @@ impl Client {
         self.shared.goaway.borrow().clone()
     }
 
+    /// Waits until the relay asks to move, and tells where to; `None` when the session ends first.
+    pub async fn going_away(&self) -> Option<String> {
+        let mut goaway = self.shared.goaway.clone();
+        let asked = goaway.wait_for(Option::is_some).await.ok()?;
+        asked.clone()
+    }
+
     /// Ends the session after what was written has been sent.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();

@@ -24,6 +24,9 @@ pub enum TlsError {
     /// The certificate chain and key do not fit together, or the key is of no known kind.
     #[error("certificate or key not usable: {0}")]
     Certificate(rustls::Error),
+    /// The key is another certificate's.
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
     /// The development certificate could not be made.
     #[error("cannot make a development certificate: {0}")]
     DevCertificate(#[from] rcgen::Error),
@@ -62,7 +65,10 @@ impl ServerTls {
             .map_err(TlsError::Certificate)?
             .with_no_client_auth()
             .with_single_cert(chain, key)
-            .map_err(TlsError::Certificate)?;
+            .map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
+                other => TlsError::Certificate(other),
+            })?;
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         if !protocols.contains(&"h3") {
             config.alpn_protocols.push(ALPN_H3.to_vec());

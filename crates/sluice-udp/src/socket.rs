@@ -52,7 +52,6 @@ pub enum BindError {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        #[source]
         error: io::Error,
     },
 }

@@ -26,11 +26,6 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one, outside any runtime.
-    pub fn wait(&mut self) {
-        self.0.blocking_recv();
-    }
-
     /// Whether another one came.
     pub fn came(&mut self) -> bool {
         self.0.try_recv().is_ok()

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sluice_net::dev_certificate::DevCertificate;
-use sluice_net::tls::certificate_hash;
+use sluice_net::tls::{TlsError, certificate_hash};
 
 use crate::settings::RelaySettings;
 
@@ -34,13 +34,13 @@ impl Certificate {
     fn read(chain_file: &Path, key_file: &Path) -> Result<Certificate> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain_file)
             .and_then(Iterator::collect)
-            .with_context(|| format!("cannot read certificates from {}", chain_file.display()))?;
+            .with_context(|| format!("--tls-cert: cannot read {}", chain_file.display()))?;
         let Some(leaf) = chain.first() else {
-            bail!("{} holds no certificate", chain_file.display());
+            bail!("--tls-cert: {} holds no certificate in PEM", chain_file.display());
         };
         let sha256 = hexadecimal(&certificate_hash(leaf));
         let key = PrivateKeyDer::from_pem_file(key_file)
-            .with_context(|| format!("cannot read a private key from {}", key_file.display()))?;
+            .with_context(|| format!("--tls-key: no private key in {}", key_file.display()))?;
         Ok(Certificate { chain, key, sha256, is_development: false })
     }
 
@@ -54,6 +54,21 @@ impl Certificate {
             sha256,
             is_development: true,
         })
+    }
+}
+
+/// What is wrong with certificate and key, and what to do.
+pub fn explained(error: TlsError, settings: &RelaySettings) -> anyhow::Error {
+    let (Some(chain), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
+        return error.into();
+    };
+    let (chain, key) = (chain.display(), key.display());
+    match error {
+        TlsError::KeyMismatch => anyhow!(
+            "--tls-key {key} is not the key of --tls-cert {chain}; the chain has to begin with \
+             the certificate that the key belongs to"
+        ),
+        other => anyhow!("--tls-cert {chain} with --tls-key {key}: {other}"),
     }
 }
 

@@ -8,17 +8,17 @@ mod worker;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use sluice_core::{Limits, Scoping};
 use sluice_net::tls::ServerTls;
 use sluice_net::{NetConfig, NetLimits, NetSecrets};
 use sluice_proto::session::SessionConfig;
 use sluice_proto::transport::PeerCredit;
 use sluice_proto::wire::Draft;
-use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
+use sluice_udp::{BindError, LoopWaker, Socket, SocketOptions, UdpLoop};
 
 use crate::settings::{self, ByteSize, RelaySettings};
 use crate::signals::Signals;
@@ -51,9 +51,14 @@ pub fn run(matches: &clap::ArgMatches) -> Result<ExitCode> {
     relay.run_until_signal(&settings)
 }
 
+/// How often it is looked whether a signal came.
+const SIGNAL_CHECK: Duration = Duration::from_millis(50);
+
 /// A relay that runs.
 pub struct Relay {
     address: SocketAddr,
+    /// Whether it tells its certificate's hash over HTTP.
+    has_web: bool,
     certificate_sha256: String,
     is_development: bool,
     plan: MemoryPlan,
@@ -74,10 +79,11 @@ impl Relay {
         }
         let plan = MemoryPlan::of(settings)?;
         let certificate = Certificate::obtain(settings)?;
-        let socket = Socket::bind(settings.listen, &SocketOptions::default())?;
+        let socket = bind(settings.listen)?;
         let address = socket.local_address().context("the socket has no address")?;
         let protocols: Vec<&str> = settings.drafts.iter().map(|draft| draft.token()).collect();
-        let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)?;
+        let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
+            .map_err(|error| certificate::explained(error, settings))?;
         let mut net = NetConfig::new(secrets()?);
         net.server = Some(tls);
         net.discover_mtu = socket.never_fragments();
@@ -103,9 +109,10 @@ impl Relay {
                 let _ = done.send(());
             })
             .context("cannot start a thread")?;
-        start_web(address, &certificate.sha256)?;
+        let has_web = start_web(address, &certificate.sha256)?;
         Ok(Relay {
             address,
+            has_web,
             certificate_sha256: certificate.sha256,
             is_development: certificate.is_development,
             plan,
@@ -127,8 +134,13 @@ impl Relay {
         println!("WebTransport  https://{host}/moq");
         println!("raw QUIC      moqt://{host}/moq");
         if self.is_development {
-            println!("The certificate is for development: clients accept it by its hash, which");
-            println!("http://{host}/certificate.sha256 also tells; it is made anew at each start.");
+            println!(
+                "The certificate is for development: clients accept it by its hash. It is made"
+            );
+            println!("anew at each start, and has to be within 13 days.");
+        }
+        if self.has_web {
+            println!("The hash is also at http://{host}/certificate.sha256");
         }
         println!("{}", self.plan);
         println!("ready");
@@ -147,7 +159,11 @@ impl Relay {
     /// Waits for a signal, drains, and waits for the end of it; a second signal ends at once.
     fn run_until_signal(self, settings: &RelaySettings) -> Result<ExitCode> {
         let mut signals = Signals::start()?;
-        signals.wait();
+        while !signals.came() {
+            if !matches!(self.finished.recv_timeout(SIGNAL_CHECK), Err(RecvTimeoutError::Timeout)) {
+                bail!("the worker ended without being asked to; see the log above");
+            }
+        }
         tracing::info!("draining for at most {:?}; a second signal ends at once", settings.drain);
         self.drain(&settings.goaway_uri, settings.drain);
         Ok(self.wait(&mut signals))
@@ -156,8 +172,10 @@ impl Relay {
     /// Waits for the end of draining, or for a signal.
     pub fn wait(&self, signals: &mut Signals) -> ExitCode {
         loop {
-            if self.finished.recv_timeout(Duration::from_millis(50)).is_ok() {
-                return ExitCode::SUCCESS;
+            match self.finished.recv_timeout(SIGNAL_CHECK) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(RecvTimeoutError::Disconnected) => return ExitCode::FAILURE,
+                Err(RecvTimeoutError::Timeout) => {}
             }
             if signals.came() {
                 tracing::warn!("second signal: ending at once");
@@ -174,6 +192,24 @@ impl Relay {
             let _ = self.waker.wake();
         }
     }
+}
+
+/// Opens the UDP socket, and says what to do where that fails.
+fn bind(address: SocketAddr) -> Result<Socket> {
+    let socket = Socket::bind(address, &SocketOptions::default()).map_err(|error| {
+        let cure = match &error {
+            BindError::InUse(_) => {
+                "stop the other process, or choose another port with --listen ADDR:PORT"
+            }
+            BindError::Io { .. } => "choose another address with --listen ADDR:PORT",
+        };
+        anyhow!("UDP {error}; {cure}")
+    })?;
+    let bound = socket.local_address().context("the socket has no address")?;
+    if address.is_ipv6() && bound.is_ipv4() {
+        tracing::warn!(address = %bound, "this machine has no IPv6: listening on IPv4 alone");
+    }
+    Ok(socket)
 }
 
 fn session_config(settings: &RelaySettings) -> SessionConfig {
@@ -246,12 +282,17 @@ fn secrets() -> Result<NetSecrets> {
 
 /// Serves the certificate's hash on TCP of the same port. A port that is taken there is said,
 /// not fatal: MOQT does not need it.
-fn start_web(address: SocketAddr, sha256: &str) -> Result<()> {
+fn start_web(address: SocketAddr, sha256: &str) -> Result<bool> {
     let listener = match TcpListener::bind(address) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::warn!(%address, %error, "no web server: TCP port not available");
-            return Ok(());
+            tracing::warn!(
+                %address,
+                %error,
+                "/certificate.sha256 is not served: the TCP port is not available; \
+                 everything else works"
+            );
+            return Ok(false);
         }
     };
     let drafts: Vec<String> = Draft::ALL.iter().map(Draft::to_string).collect();
@@ -277,5 +318,5 @@ fn start_web(address: SocketAddr, sha256: &str) -> Result<()> {
             }
         })
         .context("cannot start a thread")?;
-    Ok(())
+    Ok(true)
 }

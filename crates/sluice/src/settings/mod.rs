@@ -117,5 +117,26 @@ pub fn to_file<S: Default>(settings: &'static [Setting<S>], values: &S) -> Strin
     text
 }
 
+/// The reference of these settings, for `docs/settings.md`.
+#[cfg(test)]
+fn to_markdown<S: Default>(settings: &'static [Setting<S>]) -> String {
+    let mut text = String::from("| Flag | Variable | Key in a file | Default | Meaning |\n");
+    text.push_str("|---|---|---|---|---|\n");
+    for setting in settings {
+        let default = (setting.show)(&S::default());
+        let default = if default.is_empty() { "none".to_owned() } else { format!("`{default}`") };
+        let help: Vec<&str> = setting.help.iter().map(|line| line.trim()).collect();
+        text.push_str(&format!(
+            "| `--{} {}` | `{}` | `{}` | {default} | {} |\n",
+            setting.flag(),
+            setting.value_name.replace('|', "\\|"),
+            setting.env(),
+            setting.name,
+            help.join(" ").replace('|', "\\|"),
+        ));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests;

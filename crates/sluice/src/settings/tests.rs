@@ -69,3 +69,24 @@ fn sizes_and_durations_take_units() {
     assert!(ByteSize::parse("99999999999999GiB").is_err());
     assert!(Duration::parse("-1s").is_err());
 }
+
+#[test]
+fn the_reference_of_settings_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let text = format!(
+        "# Settings of the relay\n\n\
+         `sluice relay` takes each setting as a flag, an environment variable or a key of the TOML \
+         file\nthat `--config FILE` names, in this order of precedence. `sluice relay \
+         --print-config` prints the\nsettings in force as such a file. An unknown key or a wrong \
+         value is an error that says what is\nexpected.\n\n\
+         Sizes are bytes, or take `KiB`, `MiB` or `GiB`. Durations take `ms`, `s`, `m`, `h` or \
+         `d`. Lists have\ncommas. What happens when a limit is reached is in \
+         [limits.md](limits.md).\n\n{}",
+        to_markdown(RelaySettings::SETTINGS)
+    );
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(kept == text, "docs/settings.md is not current; UPDATE_DOCS=1 writes it");
+}

@@ -17,14 +17,21 @@ pub struct Relay {
     pub address: SocketAddr,
     /// SHA-256 of its certificate.
     pub certificate: [u8; 32],
+    /// What it printed until it was ready.
+    pub said: Vec<String>,
     log: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
 impl Relay {
     /// Starts `sluice relay` on a free port of IPv4 loopback and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Relay {
+        Relay::start_on("127.0.0.1:0", arguments)
+    }
+
+    /// The same at another address.
+    pub fn start_on(listen: &str, arguments: &[&str]) -> Relay {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
-            .args(["relay", "--listen", "127.0.0.1:0"])
+            .args(["relay", "--listen", listen])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -33,6 +40,7 @@ impl Relay {
         let log = keep_log(child.stderr.take().expect("its log is piped"));
         let stdout = child.stdout.take().expect("its output is piped");
         let (mut address, mut certificate) = (None, None);
+        let mut said = Vec::new();
         for line in BufReader::new(stdout).lines() {
             let line = line.expect("the relay writes text");
             if let Some(text) = line.strip_prefix("listening on ") {
@@ -42,11 +50,13 @@ impl Relay {
             } else if line == "ready" {
                 break;
             }
+            said.push(line);
         }
         Relay {
             child,
             address: address.expect("the relay says its address"),
             certificate: certificate.expect("the relay says its certificate's hash"),
+            said,
             log,
         }
     }
