@@ -17,9 +17,14 @@ impl Shard {
     /// A session is removed.
     pub(super) fn uncount_held(&mut self, key: SessionKey) {
         let Some(entry) = self.entry_mut(key) else { return };
-        let (held_bytes, has_window) = (entry.held_bytes, entry.has_window);
+        let (held_bytes, has_window, scope) = (entry.held_bytes, entry.has_window, entry.scope);
         self.held_bytes -= held_bytes;
         self.windows -= usize::from(has_window);
+        // Whoever connects names scopes, so that they must not outlive their sessions.
+        let of_scope = self.sessions.iter().filter(|(_, entry)| entry.scope == scope);
+        if !self.scopes.is_empty() && of_scope.take(2).count() == 1 {
+            self.scopes.retain(|_, of| *of != scope);
+        }
     }
 
     /// Closes the session that holds most, if all together hold far too much.

@@ -118,7 +118,9 @@ pub struct Shard {
     scoping: Scoping,
     sessions: Slab<SessionEntry>,
     generations: u32,
+    /// Of authority and path, as long as a session has them.
     scopes: BTreeMap<(String, String), ScopeId>,
+    next_scope: u32,
     tracks: BTreeMap<TrackId, Track>,
     names: BTreeMap<TrackKey, TrackId>,
     next_track: u64,
@@ -157,6 +159,7 @@ impl Shard {
             sessions: Slab::new(),
             generations: 0,
             scopes: BTreeMap::new(),
+            next_scope: 0,
             tracks: BTreeMap::new(),
             names: BTreeMap::new(),
             next_track: 0,
@@ -268,8 +271,8 @@ impl Shard {
                     info.authority.clone().unwrap_or_default(),
                     info.path.clone().unwrap_or_else(|| "/".to_owned()),
                 );
-                let next = ScopeId(self.scopes.len() as u32 + 1);
-                *self.scopes.entry(name).or_insert(next)
+                self.next_scope += 1;
+                *self.scopes.entry(name).or_insert(ScopeId(self.next_scope))
             }
         };
         if let Some(entry) = self.entry_mut(session) {

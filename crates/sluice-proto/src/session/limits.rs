@@ -13,9 +13,7 @@ pub struct SessionLimits {
     pub requests_max: u32,
     /// Open subscriptions among them, by SUBSCRIBE or PUBLISH. One more is refused.
     pub subscriptions_max: u32,
-    /// Open namespace publications and interests among them, and namespaces that the peer may
-    /// announce under one interest of ours. One more request is refused, and an interest with too
-    /// many namespaces is cancelled.
+    /// Open namespace publications and interests among them. One more is refused.
     pub namespaces_max: u32,
     /// Updates of one request that may be without an answer. One more closes the session.
     pub updates_max: u32,

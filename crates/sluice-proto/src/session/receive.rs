@@ -334,23 +334,27 @@ impl Session {
             self.refuse(id, RequestError::new(RequestCode::GoingAway, "this relay is draining"));
             return None;
         }
-        let limits = &self.config.limits;
-        if self.held_bytes() > limits.held_bytes_max {
-            let reason = format!("this session holds {} bytes", limits.held_bytes_max);
-            let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
-            error.retry_after = Some(std::time::Duration::from_secs(1));
-            self.refuse(id, error);
-            return None;
-        }
-        let max = limits.requests_max;
-        if self.requests.open_peer() > max as usize {
-            let reason = format!("{max} requests are open");
+        if let Some(reason) = self.excess() {
             let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
             error.retry_after = Some(std::time::Duration::from_secs(1));
             self.refuse(id, error);
             return None;
         }
         Some(())
+    }
+
+    /// What the peer has too much of, its newest request included.
+    fn excess(&self) -> Option<String> {
+        let (limits, requests) = (&self.config.limits, &self.requests);
+        let too_many = |open: usize, max: u32, what: &str| {
+            (open > max as usize).then(|| format!("{max} {what} are open"))
+        };
+        if self.held_bytes() > limits.held_bytes_max {
+            return Some(format!("this session holds {} bytes", limits.held_bytes_max));
+        }
+        too_many(requests.open_peer(), limits.requests_max, "requests")
+            .or(too_many(requests.open_tracks(), limits.subscriptions_max, "subscriptions"))
+            .or(too_many(requests.open_namespaces(), limits.namespaces_max, "namespace requests"))
     }
 
     fn take_peer_id(&mut self, id: RequestId, on_control: bool) -> bool {
@@ -484,8 +488,13 @@ impl Session {
             entry.namespace = Some(prefix.clone());
         }
         self.requests.earn();
+        let max = self.config.limits.updates_max;
         if let Some(entry) = self.requests.get_mut(id) {
             entry.updates.push_back(update_id);
+            if entry.updates.len() > max as usize {
+                let (id, count) = (id.0, entry.updates.len() as u64);
+                return self.violated(Violation::TooManyUpdates { id, count, max: max.into() });
+            }
         }
         if update.fill.is_some() {
             self.fill_updates.insert(update_id, id);

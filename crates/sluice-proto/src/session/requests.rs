@@ -174,7 +174,8 @@ pub(super) struct RequestTable {
     pub waiting: VecDeque<RequestId>,
     /// The limit that we last said we are stuck at.
     pub blocked_at: Option<u64>,
-    open_peer: usize,
+    /// Requests of the peer that are open, of each kind.
+    open_peer: [usize; RequestKind::ALL.len()],
     held_bytes: usize,
 }
 
@@ -198,7 +199,7 @@ impl RequestTable {
             limit: None,
             waiting: VecDeque::new(),
             blocked_at: None,
-            open_peer: 0,
+            open_peer: [0; RequestKind::ALL.len()],
             held_bytes: 0,
         }
     }
@@ -216,7 +217,9 @@ impl RequestTable {
     }
 
     pub fn insert(&mut self, id: RequestId, entry: Entry) {
-        self.open_peer += usize::from(entry.maker == Maker::Peer);
+        if entry.maker == Maker::Peer {
+            self.open_peer[entry.kind as usize] += 1;
+        }
         self.held_bytes += entry.held_bytes;
         self.entries.insert(id, entry);
     }
@@ -225,7 +228,7 @@ impl RequestTable {
         let entry = self.entries.remove(&id)?;
         self.held_bytes -= entry.held_bytes;
         if entry.maker == Maker::Peer {
-            self.open_peer -= 1;
+            self.open_peer[entry.kind as usize] -= 1;
             self.earned += 1;
         }
         Some(entry)
@@ -233,7 +236,21 @@ impl RequestTable {
 
     /// Requests of the peer that are open.
     pub fn open_peer(&self) -> usize {
-        self.open_peer
+        self.open_peer.iter().sum()
+    }
+
+    /// Subscriptions among them.
+    pub fn open_tracks(&self) -> usize {
+        self.open_of(&[RequestKind::Subscribe, RequestKind::Publish])
+    }
+
+    /// Namespace requests among them.
+    pub fn open_namespaces(&self) -> usize {
+        self.open_of(&[RequestKind::PublishNamespace, RequestKind::SubscribeNamespace])
+    }
+
+    fn open_of(&self, kinds: &[RequestKind]) -> usize {
+        kinds.iter().map(|kind| self.open_peer[*kind as usize]).sum()
     }
 
     /// Memory that the peer's requests take.
