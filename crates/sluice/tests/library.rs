@@ -243,3 +243,31 @@ fn a_writer_waits_while_too_much_is_unsent() {
         assert!(seen.iter().enumerate().all(|(at, object)| object.payload[0] == at as u8));
     });
 }
+
+#[test]
+fn a_group_without_end_is_forgotten_from_its_beginning_but_reaches_its_viewers_whole() {
+    let relay = Relay::start(&[]);
+    support::runtime().block_on(async {
+        let target: Target = relay.url("https").parse().unwrap();
+        let mut options = ConnectOptions {
+            trust: Trust::CertificateHashes(vec![relay.certificate]),
+            ..ConnectOptions::default()
+        };
+        options.limits.retained_bytes_max = 20_000;
+        let publisher = Client::connect(&target, options).await.unwrap();
+        let viewer = connect(&relay, Draft::ALL[0]).await;
+        let mut writer = announced(&publisher, "endless").await;
+        let mut reader = viewer.subscribe(track("endless"), Join::NextObject).await.unwrap();
+        writer.wanted().await.unwrap();
+        let write = async {
+            for object in 0..500 {
+                writer.write(Object::new(0, object, vec![object as u8; 1_000])).await.unwrap();
+            }
+            writer.finish().await.unwrap();
+        };
+        let (_, seen) = tokio::join!(write, rest(&mut reader));
+        assert_eq!(seen.len(), 500);
+        assert!(seen.iter().enumerate().all(|(at, object)| object.payload[0] == at as u8));
+        assert!(reader.end().unwrap().complete);
+    });
+}

@@ -117,6 +117,33 @@ fn who_joins_a_raw_track_late_begins_with_its_newest_group_also_when_nobody_else
     }
 }
 
+#[test]
+fn a_viewer_whose_pipe_is_full_for_a_while_still_gets_everything() {
+    // More than pipe, output queue and the unread limit of the library hold together.
+    let patience = ["--behind-bytes-max", "1GiB", "--behind-groups-max", "1000"];
+    let relay = Relay::start(&patience);
+    let file = scratch("large");
+    std::fs::write(&file, vec![b'x'; 8 << 20]).unwrap();
+    let file = file.to_str().unwrap();
+    let url = relay.url("moqt");
+    let common = [url.as_str(), "--namespace", "slow", "--raw", "--track", "t"];
+    let mut slow = Tool::start([&["subscribe"], &common[..]].concat());
+    let files = [file; 6];
+    let publisher = Tool::start([&["publish", "--wait-subscriber"], &common[..], &files].concat());
+    publisher.end_with(0);
+    let mut bytes = 0;
+    let mut output = slow.output();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match output.read(&mut piece).unwrap() {
+            0 => break,
+            count => bytes += count,
+        }
+    }
+    slow.end_with(0);
+    assert_eq!(bytes, files.len() * ((8 << 20) + 1));
+}
+
 /// Runs a tool that must fail, and returns its one line.
 fn error(arguments: &[&str]) -> String {
     let ended = Tool::start(arguments).end_with(1);

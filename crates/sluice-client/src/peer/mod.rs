@@ -8,6 +8,7 @@
 //! [`outgoing`] one of those takers, [`subscription`] one track we receive, [`merge`] the order
 //! in which its objects are handed on, [`watch`] what others publish under a prefix.
 
+mod log;
 mod merge;
 mod outgoing;
 mod publication;
@@ -49,6 +50,9 @@ pub struct PeerLimits {
     /// Groups of a published track kept for subscribers that join later, beyond which the oldest
     /// goes once everyone has it.
     pub groups_retained_max: usize,
+    /// Bytes of a published track kept at most: the beginning of a group that grows beyond them is
+    /// forgotten once everyone has it.
+    pub retained_bytes_max: usize,
     /// Unsent bytes of a published track above which its writer should wait.
     pub backlog_bytes_max: usize,
     /// Received bytes not yet taken by the owner above which the connection is not read.
@@ -70,6 +74,7 @@ impl Default for PeerLimits {
     fn default() -> Self {
         Self {
             groups_retained_max: 2,
+            retained_bytes_max: 64 << 20,
             backlog_bytes_max: 8 << 20,
             unread_bytes_max: 32 << 20,
             object_bytes_max: 256 << 20,

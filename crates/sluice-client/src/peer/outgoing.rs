@@ -12,6 +12,7 @@ use sluice_proto::session::{SendDatagramError, Session};
 use sluice_proto::transport::{DatagramError, StreamId, Transport};
 use sluice_proto::wire::data::FetchEncoder;
 
+use super::log::Log;
 use super::publication::LocalGroup;
 use crate::object::Object;
 
@@ -187,14 +188,24 @@ impl Outgoing {
             || local.subgroups.keys().all(over)
     }
 
+    /// Whether the object at a position of a subgroup is not needed for this subscriber any more.
+    pub fn is_past(&self, key: (GroupId, SubgroupId), position: usize, location: Location) -> bool {
+        if !self.wants_objects() || !self.passes(location) {
+            return true;
+        }
+        self.streams.get(&key).is_some_and(|out| {
+            out.next > position || matches!(out.state, StreamState::Finished(_) | StreamState::Over)
+        })
+    }
+
     /// Whether everything due has arrived.
     pub fn is_drained(&self, groups: &Groups) -> bool {
         if !self.wants_objects() {
             return true;
         }
         groups.iter().all(|(group, local)| {
-            local.subgroups.iter().all(|(subgroup, objects)| {
-                let due = objects.iter().any(|object| self.passes(object.location));
+            local.subgroups.iter().all(|(subgroup, log)| {
+                let due = log.iter().any(|object| self.passes(object.location));
                 let sent = self.streams.get(&(*group, *subgroup));
                 !due || sent.is_some_and(|out| matches!(out.state, StreamState::Over))
             })
@@ -212,15 +223,15 @@ impl Outgoing {
         }
         let mut bytes = 0;
         for (group, local) in groups.range(self.start.group..) {
-            for (subgroup, objects) in &local.subgroups {
+            for (subgroup, log) in &local.subgroups {
                 let (next, pending) = match self.streams.get(&(*group, *subgroup)) {
                     Some(out) if matches!(out.state, StreamState::Over) => continue,
                     Some(out) => (out.next, out.pending.bytes()),
                     None => (0, 0),
                 };
-                let due = objects[next.min(objects.len())..].iter();
                 bytes += pending
-                    + due
+                    + log
+                        .from(next)
                         .filter(|object| self.passes(object.location))
                         .map(|object| object.payload.len())
                         .sum::<usize>();
@@ -239,12 +250,12 @@ impl Outgoing {
         }
         for (group, local) in groups.range(self.start.group..) {
             self.pump_datagrams(*group, local, session, transport);
-            for (subgroup, objects) in &local.subgroups {
+            for (subgroup, log) in &local.subgroups {
                 if transport.send_room() == 0 {
                     return;
                 }
                 let key = (*group, *subgroup);
-                self.pump_subgroup(key, objects, local.ended, session, transport);
+                self.pump_subgroup(key, log, local.ended, session, transport);
             }
         }
     }
@@ -296,23 +307,22 @@ impl Outgoing {
     fn pump_subgroup(
         &mut self,
         key: (GroupId, SubgroupId),
-        objects: &[Object],
+        log: &Log,
         ended: bool,
         session: &mut Session,
         transport: &mut dyn Transport,
     ) {
         if !self.streams.contains_key(&key) {
-            let Some(first) = objects.iter().position(|object| self.passes(object.location)) else {
-                return;
-            };
-            let out = OutStream::new(key, first, objects, self.alias);
+            let Some(first) = log.position(|object| self.passes(object.location)) else { return };
+            let priority = log.get(first).and_then(|object| object.priority);
+            let out = OutStream::new(key, first, priority, self.alias);
             self.streams.insert(key, out);
         }
         let (start, end) = (self.start, self.end);
         let passes =
             |location: Location| location >= start && end.is_none_or(|end| end.includes(location));
         if let Some(out) = self.streams.get_mut(&key) {
-            out.pump(self.id, objects, ended, &passes, session, transport);
+            out.pump(self.id, log, ended, &passes, session, transport);
         }
     }
 }
@@ -321,14 +331,14 @@ impl OutStream {
     fn new(
         (group, subgroup): (GroupId, SubgroupId),
         first: usize,
-        objects: &[Object],
+        priority: Option<Priority>,
         alias: TrackAlias,
     ) -> Self {
         let head = SubgroupHead {
             alias,
             group,
             subgroup: SubgroupIdField::Id(subgroup),
-            priority: objects[first].priority,
+            priority,
             // Later objects may have properties where the first has none.
             properties: true,
             end_of_group: false,
@@ -346,7 +356,7 @@ impl OutStream {
     fn pump(
         &mut self,
         id: RequestId,
-        objects: &[Object],
+        log: &Log,
         ended: bool,
         passes: &dyn Fn(Location) -> bool,
         session: &mut Session,
@@ -373,7 +383,7 @@ impl OutStream {
             if !self.pending.0.is_empty() && !self.pending.write(stream, transport) {
                 return;
             }
-            let Some(object) = objects.get(self.next) else { break };
+            let Some(object) = log.get(self.next) else { break };
             if transport.send_room() == 0 {
                 return;
             }

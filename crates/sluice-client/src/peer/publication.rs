@@ -12,6 +12,7 @@ use sluice_proto::session::Session;
 use sluice_proto::transport::{StreamId, Transport};
 
 use super::PeerLimits;
+use super::log::{Log, cost};
 use super::outgoing::{OutFetch, Outgoing};
 use crate::object::Object;
 
@@ -19,11 +20,17 @@ use crate::object::Object;
 #[derive(Default)]
 pub(super) struct LocalGroup {
     /// Objects of each subgroup, in the order they were written.
-    pub subgroups: BTreeMap<SubgroupId, Vec<Object>>,
+    pub subgroups: BTreeMap<SubgroupId, Log>,
     /// Objects that go in datagrams.
     pub datagrams: Vec<Object>,
     /// Whether nothing more comes.
     pub ended: bool,
+}
+
+impl LocalGroup {
+    fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.subgroups.values().flat_map(Log::iter).chain(&self.datagrams)
+    }
 }
 
 /// A track we publish.
@@ -34,6 +41,10 @@ pub(super) struct Publication {
     priority: Priority,
     groups: BTreeMap<GroupId, LocalGroup>,
     largest: Option<Location>,
+    /// What the held objects cost.
+    held_bytes: usize,
+    /// The largest location that is no longer held.
+    forgotten: Option<Location>,
     ended: bool,
     takers: BTreeMap<RequestId, Outgoing>,
     fetches: Vec<OutFetch>,
@@ -52,6 +63,8 @@ impl Publication {
             priority: settings.priority.unwrap_or_default(),
             groups: BTreeMap::new(),
             largest: None,
+            held_bytes: 0,
+            forgotten: None,
             ended: false,
             takers: BTreeMap::new(),
             fetches: Vec::new(),
@@ -87,6 +100,7 @@ impl Publication {
             return;
         }
         self.largest = self.largest.max(Some(object.location));
+        self.held_bytes += cost(&object);
         let group = self.groups.entry(object.location.group).or_default();
         match object.delivery {
             Delivery::Subgroup(subgroup) | Delivery::Unknown(subgroup) => {
@@ -101,7 +115,7 @@ impl Publication {
     pub fn end_group(&mut self, id: GroupId) {
         let Some(group) = self.groups.get_mut(&id).filter(|group| !group.ended) else { return };
         group.ended = true;
-        let objects = group.subgroups.values().flatten().chain(&group.datagrams);
+        let objects = group.objects();
         let last = objects.map(|object| object.location.object).max();
         // Datagrams may be lost, so a group of them alone has no certain end.
         let first_subgroup = group.subgroups.keys().next().copied();
@@ -267,9 +281,9 @@ impl Publication {
     }
 
     fn check_held(&self, start: Location) -> Result<(), RequestError> {
-        match self.groups.keys().next() {
-            Some(first) if start.group < *first => {
-                let reason = format!("groups before {first} are no longer held");
+        match self.forgotten {
+            Some(forgotten) if start <= forgotten => {
+                let reason = format!("objects up to {forgotten} are no longer held");
                 Err(RequestError::new(RequestCode::InvalidRange, reason))
             }
             _ => Ok(()),
@@ -299,10 +313,7 @@ impl Publication {
         let mut objects = Vec::new();
         for (_, group) in groups {
             let mut inside: Vec<&Object> = group
-                .subgroups
-                .values()
-                .flatten()
-                .chain(&group.datagrams)
+                .objects()
                 .filter(|object| object.location >= start && end.includes(object.location))
                 .filter(|object| object.status == ObjectStatus::Normal)
                 .collect();
@@ -333,9 +344,34 @@ impl Publication {
             if !self.takers.values().all(|taker| taker.has_passed(oldest, &self.groups)) {
                 break;
             }
-            self.groups.remove(&oldest);
+            for object in self.groups.remove(&oldest).iter().flat_map(LocalGroup::objects) {
+                self.held_bytes -= cost(object);
+                self.forgotten = self.forgotten.max(Some(object.location));
+            }
             for taker in self.takers.values_mut() {
                 taker.forget(oldest);
+            }
+        }
+        self.forget_sent(limits.retained_bytes_max);
+    }
+
+    /// Forgets the beginning of a group that grows too large, as far as every subscriber has it.
+    fn forget_sent(&mut self, held_bytes_max: usize) {
+        let Self { groups, takers, held_bytes, forgotten, .. } = self;
+        for (group, local) in groups {
+            for (subgroup, log) in &mut local.subgroups {
+                while *held_bytes > held_bytes_max {
+                    let position = log.first();
+                    let Some(location) = log.get(position).map(|object| object.location) else {
+                        break;
+                    };
+                    let key = (*group, *subgroup);
+                    if !takers.values().all(|taker| taker.is_past(key, position, location)) {
+                        break;
+                    }
+                    *held_bytes -= log.forget_first().as_ref().map_or(0, cost);
+                    *forgotten = (*forgotten).max(Some(location));
+                }
             }
         }
     }

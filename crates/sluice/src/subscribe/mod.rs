@@ -146,9 +146,10 @@ async fn subscribe(
         let selection = Selection::new(settings, catalog)?;
         progress.note(&format!("receiving {}", selection.describe()));
         let readers = Readers::subscribe(client, &waiting, selection.tracks()).await?;
-        anyhow::Ok((changes, selection, readers))
+        drop(changes);
+        anyhow::Ok((selection, readers))
     };
-    let (_changes, selection, mut readers) = tokio::select! {
+    let (selection, mut readers) = tokio::select! {
         biased;
         () = signals.next() => return Ok(Outcome::Interrupted),
         joined = joined => joined?,
@@ -171,8 +172,8 @@ async fn subscribe(
     outcome
 }
 
-/// Waits for somebody who publishes the broadcast, and reads the catalog; also the subscription
-/// that brings its changes.
+/// Waits for somebody who publishes the broadcast, and reads the catalog. Its subscription is
+/// handed back, so that the relay keeps the publisher until the tracks are subscribed to.
 async fn find(client: &Client, waiting: &Waiting<'_>) -> Result<(Catalog, Reader)> {
     loop {
         let mut reader = waiting.subscribe(client, catalog::TRACK_NAME).await?;
