@@ -16,16 +16,33 @@ fn file_with(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-#[test]
-fn every_default_is_read_back_from_its_own_text() {
-    let defaults = RelaySettings::default();
-    let mut read_back = RelaySettings::default();
-    for setting in RelaySettings::SETTINGS {
+fn reads_its_defaults_back<S: Default + PartialEq + std::fmt::Debug>(settings: &[Setting<S>]) {
+    let defaults = S::default();
+    let mut read_back = S::default();
+    for setting in settings {
         (setting.set)(&mut read_back, &(setting.show)(&defaults)).unwrap_or_else(|error| {
             panic!("{}: {error}", setting.name);
         });
     }
     assert_eq!(defaults, read_back);
+}
+
+#[test]
+fn every_default_is_read_back_from_its_own_text() {
+    reads_its_defaults_back(RelaySettings::SETTINGS);
+    reads_its_defaults_back(PublishSettings::SETTINGS);
+    reads_its_defaults_back(SubscribeSettings::SETTINGS);
+}
+
+#[test]
+fn a_setting_named_like_a_word_of_the_language_has_its_plain_name() {
+    let file = file_with("loop = true\nnamespace = \"live/film\"\n");
+    let command = super::arguments(clap::Command::new("publish"), PublishSettings::SETTINGS);
+    let arguments = ["publish", "--config", file.path().to_str().unwrap()];
+    let matches = command.try_get_matches_from(arguments).unwrap();
+    let settings = read(&matches, PublishSettings::SETTINGS).unwrap();
+    assert!(settings.r#loop);
+    assert_eq!(settings.namespace, "live/film");
 }
 
 #[test]
@@ -81,8 +98,12 @@ fn the_reference_of_settings_is_current() {
          value is an error that says what is\nexpected.\n\n\
          Sizes are bytes, or take `KiB`, `MiB` or `GiB`. Durations take `ms`, `s`, `m`, `h` or \
          `d`. Lists have\ncommas. What happens when a limit is reached is in \
-         [limits.md](limits.md).\n\n{}",
-        to_markdown(RelaySettings::SETTINGS)
+         [limits.md](limits.md).\n\n{}\n\
+         ## `sluice publish`\n\n{}\n\
+         ## `sluice subscribe`\n\n{}",
+        to_markdown(RelaySettings::SETTINGS),
+        to_markdown(PublishSettings::SETTINGS),
+        to_markdown(SubscribeSettings::SETTINGS),
     );
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &text).unwrap();
