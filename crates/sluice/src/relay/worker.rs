@@ -119,6 +119,11 @@ impl Worker {
                     self.draining = true;
                     self.net.set_accepting(false);
                     self.shard.drain(&uri, now + at_most);
+                    for connection in self.sessions.keys() {
+                        if let Some(mut transport) = self.net.transport(*connection, now) {
+                            transport.drain();
+                        }
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! A page in a real Chromium that publishes through the built relay and receives from it.
 //!
 //! The page comes from a small web server of the test, speaks drafts 16 and 18 by itself
-//! (`moqt.js`), and posts what it counted (`scenario.js`).
+//! (`moqt.js`), and posts what it saw (`report.js`).
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,7 +17,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use chromium::Chromium;
 use support::Relay;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const SECONDS: u32 = 30;
 /// A machine that is busy with other things may take this long.
@@ -33,21 +33,29 @@ fn chromium_sends_and_receives_a_hundred_streams_a_second_in_draft_16() {
     play(16);
 }
 
+#[test]
+fn chromium_hears_of_the_relays_end_and_is_closed_without_an_error() {
+    let mut relay = Relay::start(&[]);
+    let (ready, end) = support::runtime().block_on(async {
+        let mut page = Page::open(&relay, "goodbye", 18, "").await;
+        let ready = page.report().await;
+        relay.terminate();
+        (ready, page.report().await)
+    });
+    assert_eq!(ready["ready"], 1);
+    eprintln!("{end:?}");
+    assert_eq!((end["message"], end["close_code"]), (0x10, 0), "GOAWAY, then no error");
+    assert_eq!(relay.wait(), Some(0));
+}
+
 /// Three streams at once, then streams and datagrams for 30 s: nothing is lost on streams.
 fn play(draft: u32) {
     // When a viewer counts as slow is another matter: a busy machine stalls the browser.
     let relay = Relay::start(&["--behind-groups-max", "10000"]);
     let report = support::runtime().block_on(async {
-        let (reports, mut reported) = unbounded_channel();
-        let site = serve(reports).await;
-        let hash: String = relay.certificate.iter().map(|byte| format!("{byte:02x}")).collect();
-        let address = relay.address;
-        let _chromium = Chromium::open(&format!(
-            "http://{site}/?url=https://{address}/moq&hash={hash}&draft={draft}&seconds={SECONDS}"
-        ));
-        tokio::time::timeout(PATIENCE, reported.recv()).await.expect("the page reports in time")
+        let more = format!("&seconds={SECONDS}");
+        Page::open(&relay, "streams", draft, &more).await.report().await
     });
-    let report = report.expect("a report").unwrap_or_else(|error| panic!("the page says: {error}"));
     eprintln!("draft {draft}: {report:?}");
     assert_eq!(report["together"], 3);
     assert_eq!(report["streams_sent"], u64::from(100 * SECONDS));
@@ -57,19 +65,45 @@ fn play(draft: u32) {
     assert!(report["datagrams_received"] > 0);
 }
 
+/// A page that is open in a Chromium.
+struct Page {
+    reports: UnboundedReceiver<Report>,
+    _chromium: Chromium,
+}
+
+impl Page {
+    async fn open(relay: &Relay, script: &str, draft: u32, more: &str) -> Page {
+        let (send, reports) = unbounded_channel();
+        let site = serve(send).await;
+        let hash: String = relay.certificate.iter().map(|byte| format!("{byte:02x}")).collect();
+        let address = relay.address;
+        let chromium = Chromium::open(&format!(
+            "http://{site}/?script={script}&url=https://{address}/moq&hash={hash}&draft={draft}{more}"
+        ));
+        Page { reports, _chromium: chromium }
+    }
+
+    /// What the page reports next.
+    async fn report(&mut self) -> BTreeMap<String, u64> {
+        let report = tokio::time::timeout(PATIENCE, self.reports.recv()).await;
+        let report = report.expect("the page reports in time").expect("the site is up");
+        report.unwrap_or_else(|error| panic!("the page says: {error}"))
+    }
+}
+
 /// What the page counted, or why it could not.
 type Report = Result<BTreeMap<String, u64>, String>;
 
 /// Serves the page on a free port of loopback, which browsers take for secure.
 async fn serve(reports: UnboundedSender<Report>) -> std::net::SocketAddr {
     let done = reports.clone();
+    let script = |text| get(move || async move { file("text/javascript", text) });
     let site = Router::new()
         .route("/", get(|| async { file("text/html", include_str!("page.html")) }))
-        .route("/moqt.js", get(|| async { file("text/javascript", include_str!("moqt.js")) }))
-        .route(
-            "/scenario.js",
-            get(|| async { file("text/javascript", include_str!("scenario.js")) }),
-        )
+        .route("/moqt.js", script(include_str!("moqt.js")))
+        .route("/report.js", script(include_str!("report.js")))
+        .route("/streams.js", script(include_str!("streams.js")))
+        .route("/goodbye.js", script(include_str!("goodbye.js")))
         .route("/done", post(async move |body: String| drop(done.send(Ok(counts(&body))))))
         .route("/failed", post(async move |body: String| drop(reports.send(Err(body)))));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");

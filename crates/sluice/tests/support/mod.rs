@@ -100,6 +100,12 @@ impl Relay {
         kib.parse::<u64>().expect("a number") * 1024
     }
 
+    /// Asks it to drain and end.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the relay is there to be told");
+    }
+
     /// Waits for its end and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().ok()?.code()

@@ -1,12 +1,9 @@
 // Publishes through the relay on one session, receives on another, counts, and reports.
 
 import { Input, Session } from "./moqt.js";
+import { draft, hash, query, report, url } from "./report.js";
 
-const query = new URLSearchParams(location.search);
-const url = query.get("url");
-const draft = Number(query.get("draft"));
 const seconds = Number(query.get("seconds"));
-const hash = Uint8Array.from(query.get("hash").match(/../g), (pair) => parseInt(pair, 16));
 
 const NAMESPACE = ["page", String(draft)];
 const STREAMS_A_SECOND = 100;
@@ -14,15 +11,6 @@ const DATAGRAMS_A_SECOND = 50;
 const PAYLOAD_BYTES = 40;
 // Nothing new for this long: what has not come by now is lost.
 const GIVE_UP_MS = 15_000;
-
-function report(kind, lines) {
-  const body = Object.entries(lines).map(([name, value]) => `${name}=${value}`);
-  return fetch(kind, { method: "POST", body: body.join("\n") });
-}
-
-addEventListener("unhandledrejection", (event) => {
-  report("failed", { error: event.reason?.stack ?? event.reason });
-});
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
