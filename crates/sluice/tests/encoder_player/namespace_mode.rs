@@ -2,7 +2,7 @@
 
 use crate::bytes::{Said, int, message, namespace, text};
 use crate::encoder::{Encoder, NAMESPACE, wants_objects};
-use crate::page::{Page, within_patience};
+use crate::page::{Page, ready_now, within_patience};
 use crate::player::{Player, subscribe};
 use crate::support::Relay;
 
@@ -17,7 +17,7 @@ fn publish_namespace_is_answered_with_a_plain_request_ok_and_nothing_else() {
         let _asked = player.page.request(&subscribe(id, NAMESPACE, "x-audio0")).await;
         let (said, _stream) = encoder.page.accept_request().await;
         assert!(matches!(said, Said::Subscribe { .. }), "{said:?}");
-        let more = crate::page::ready_now(announced.next_message()).await;
+        let more = ready_now(announced.next_message()).await;
         assert_eq!(more, None, "the stream of the namespace stays open and silent");
     });
 }
@@ -76,14 +76,14 @@ fn a_player_that_returns_soon_is_served_by_the_subscription_that_was_kept() {
         let (mut track, there) =
             tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
         there.stream.leave();
-        // The stream of the relay's SUBSCRIBE stays open both ways: its end would end the track.
-        track.expect_forward(false).await;
         let _again = player.subscribed("x-audio0").await;
-        track.expect_forward(true).await;
         track.audio(&encoder.page, b"packet").await;
         let object = player.next_group().await.next_object().await.unwrap();
         assert_eq!(object.payload, b"packet");
         assert!(encoder.page.is_asked_nothing().await);
+        // The stream of the relay's SUBSCRIBE stays open both ways: its end would end the track.
+        assert_eq!(ready_now(track.stream.next_message()).await, None);
+        track.keep_alive().await;
     });
 }
 

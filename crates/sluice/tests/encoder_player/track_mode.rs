@@ -55,7 +55,8 @@ fn a_published_track_is_never_subscribed_to() {
 /// paused and resumed.
 #[test]
 fn forwarding_follows_the_viewers_without_an_answer_from_the_encoder() {
-    let relay = Relay::start(&[]);
+    // Without a while in which a viewer may come back unnoticed.
+    let relay = Relay::start(&["--linger", "0s"]);
     within_patience(async {
         let mut encoder = Encoder::open(&relay).await;
         let mut audio = encoder.publish("x-audio0").await;
