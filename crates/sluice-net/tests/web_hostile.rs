@@ -375,6 +375,27 @@ fn datagrams_of_other_sessions_are_dropped() {
 }
 
 #[test]
+fn a_session_on_a_late_stream_has_a_longer_prefix_and_less_room_in_a_datagram() {
+    let mut first = Script::connected();
+    let mut late = Script::new();
+    for _ in 0..64 {
+        let get = late.request(&[(":method", "GET"), (":path", "/")]);
+        late.world.client().finish(get);
+        assert!(contains(&late.response(get), &[0xdb]));
+    }
+    late.settings(&[ENABLE_CONNECT, ENABLE_DATAGRAM, ENABLE_WEBTRANSPORT]);
+    late.session = late.connect(&[]);
+    late.expect_session();
+    assert_eq!(late.session, StreamId(256));
+    let room = late.world.server().datagram_max().unwrap();
+    assert_eq!(room, first.world.server().datagram_max().unwrap() - 1);
+    late.world.server().send_datagram(vec![7; room].into()).unwrap();
+    late.world.settle();
+    let datagram = late.world.client().recv_datagram().unwrap();
+    assert_eq!((&datagram[..2], datagram.len()), (&[0x40, 64][..], room + 2));
+}
+
+#[test]
 fn a_client_that_never_asks_is_closed_after_the_handshake_timeout() {
     for settings in [true, false] {
         let mut script = Script::new();
