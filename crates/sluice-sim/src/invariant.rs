@@ -4,10 +4,11 @@
 //! broke, that memory is within its bounds, that everything owed arrived, that what the relay
 //! takes from publishers is what viewers want, and that nothing is left when everyone is gone.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sluice_proto::model::{FullTrackName, Location};
-use sluice_proto::session::SessionEnd;
+use sluice_proto::model::{FullTrackName, Location, RequestId};
+use sluice_proto::session::{Response, SessionEnd};
 
 use crate::content::Carriage;
 use crate::ledger::TrackLedger;
@@ -54,7 +55,7 @@ impl Sim {
         if self.was_behind(seat) {
             return;
         }
-        if let Err(fault) = self.complete(view, from) {
+        if let Err(fault) = self.complete(self.at(seat.peer), view, from) {
             panic!("peer {}: {fault}\n  {}", seat.peer.0, self.replay());
         }
     }
@@ -65,7 +66,7 @@ impl Sim {
         self.at(seat.peer).served.is_some_and(|served| self.relay.was_behind(served, track))
     }
 
-    fn complete(&self, view: &View, from: &[PeerId]) -> Result<(), Fault> {
+    fn complete(&self, viewer: &Peer, view: &View, from: &[PeerId]) -> Result<(), Fault> {
         let track = &view.received.track;
         let Some(floor) = view.floor.filter(|_| !view.inexact) else { return Ok(()) };
         if view.state != ViewState::Active && !matches!(view.state, ViewState::Ended(_)) {
@@ -81,8 +82,9 @@ impl Sim {
                 if since.is_some_and(|since| ledger.was_past(*location, since)) {
                     continue;
                 }
+                let lossless = viewer.lossless && self.at(*peer).lossless;
                 if wanted
-                    && owed(ledger, *location)
+                    && owed(ledger, *location, lossless)
                     && !view.received.complete.contains_key(location)
                 {
                     return Err(format!(
@@ -125,6 +127,8 @@ impl Sim {
                 group: ok.end.group,
                 object: ok.end.object.unwrap_or(u64::MAX.into()),
             }),
+            // Cancelled before the answer came.
+            (None, _) if fetch.over => return Ok(()),
             (None, _) => return Err(format!("{track}: a fetch stream without FETCH_OK")),
         };
         let (Some(end), Some(ledger)) = (end, self.ledger.track(track)) else { return Ok(()) };
@@ -181,6 +185,10 @@ impl Sim {
             if !peer.reading {
                 continue;
             }
+            let answered = |id| peer.answers.iter().any(|(of, _)| *of == id);
+            if let Some(id) = peer.asked.iter().copied().find(|id| !answered(*id)) {
+                panic!("peer {index}: no answer to request {id}\n  {}", self.replay());
+            }
             let pending = |view: &&View| view.state == ViewState::Pending;
             if let Some(view) = peer.views().iter().find(pending) {
                 let track = &view.received.track;
@@ -207,6 +215,52 @@ impl Sim {
         }
     }
 
+    /// That a peer with an interest knows the namespaces that are published now, no others, and
+    /// was offered every track that somebody offers.
+    #[track_caller]
+    pub fn check_interests(&self, peer: PeerId, tracks: &[FullTrackName]) {
+        let watcher = self.at(peer);
+        if watcher.closed.is_some() || !watcher.reading {
+            return;
+        }
+        for (id, prefix, interest) in &watcher.interests {
+            let accepted = |(of, answer): &(RequestId, Response)| {
+                of == id && !matches!(answer, Response::Error(_))
+            };
+            if !watcher.answers.iter().any(accepted) {
+                continue;
+            }
+            let living = || self.peers.iter().filter(|peer| peer.closed.is_none());
+            let mut told = BTreeSet::new();
+            for (_, suffix, there) in watcher.namespaces.iter().filter(|(of, ..)| of == id) {
+                if *there {
+                    told.insert(suffix.clone())
+                } else {
+                    told.remove(suffix)
+                };
+            }
+            told.extend(watcher.heard.values().filter_map(|name| name.suffix(prefix)));
+            let there: BTreeSet<_> = living()
+                .filter(|peer| peer.can_be_found)
+                .filter_map(|peer| peer.announced_name.as_ref()?.suffix(prefix))
+                .collect();
+            if interest.namespaces() && told != there {
+                panic!(
+                    "peer {}: told of {told:?}, there are {there:?}\n  {}",
+                    peer.0,
+                    self.replay()
+                );
+            }
+            for track in tracks.iter().filter(|track| prefix.is_prefix_of(track.namespace())) {
+                let offered = living().any(|peer| peer.serves(track) && peer.offers(track));
+                let heard = watcher.views().iter().any(|view| view.received.track == *track);
+                if interest.tracks() && offered && !heard {
+                    panic!("peer {}: {track} was never offered\n  {}", peer.0, self.replay());
+                }
+            }
+        }
+    }
+
     /// That nothing is left: everyone leaves, and the relay forgets all of it.
     #[track_caller]
     pub fn check_all_gone(&mut self) {
@@ -218,10 +272,11 @@ impl Sim {
     }
 }
 
-/// Whether an object sent on a stream has to arrive: not if its publisher reset the stream.
-fn owed(ledger: &TrackLedger, location: Location) -> bool {
+/// Whether an object that was sent has to arrive: not if its publisher reset the stream, nor as a
+/// datagram where these are lost.
+fn owed(ledger: &TrackLedger, location: Location, lossless: bool) -> bool {
     ledger.objects.get(&location).is_some_and(|object| match object.carriage {
-        Carriage::Datagrams => false,
+        Carriage::Datagrams => lossless,
         Carriage::Subgroup(subgroup) => !ledger.reset.contains(&(location.group, subgroup)),
     })
 }

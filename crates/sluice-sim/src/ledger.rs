@@ -36,6 +36,8 @@ pub struct TrackLedger {
     pub finished: BTreeSet<(GroupId, SubgroupId)>,
     /// Subgroups that some publisher reset.
     pub reset: BTreeSet<(GroupId, SubgroupId)>,
+    /// Groups that some publisher marked the end of.
+    pub ended_groups: BTreeSet<GroupId>,
     /// Some publisher's draft cannot say of a fetched object that it was a datagram: it gives the
     /// object's id as that of its subgroup.
     pub unflagged: bool,
@@ -62,6 +64,9 @@ impl Ledger {
         now: Instant,
     ) -> Vec<(Location, Published)> {
         let entry = self.tracks.entry(track.clone()).or_default();
+        if batch.end_of_group {
+            entry.ended_groups.insert(batch.group);
+        }
         let mut sent = Vec::with_capacity(batch.objects.len());
         for location in batch.locations() {
             let object = entry.objects.entry(location).or_insert_with(|| Published {
@@ -91,6 +96,18 @@ impl Ledger {
     /// Notes that a publisher of a track speaks a draft that does not tell datagrams in a fetch.
     pub fn unflag(&mut self, track: &FullTrackName) {
         self.tracks.entry(track.clone()).or_default().unflagged = true;
+    }
+
+    /// What was published of a subgroup.
+    pub fn objects_of(
+        &self,
+        track: &FullTrackName,
+        group: GroupId,
+        subgroup: SubgroupId,
+    ) -> BTreeSet<Location> {
+        let facts = self.tracks.get(track);
+        let ids = facts.and_then(|facts| facts.subgroups.get(&(group, subgroup)));
+        ids.into_iter().flatten().map(|object| Location { group, object: *object }).collect()
     }
 
     /// All tracks, in order of name.

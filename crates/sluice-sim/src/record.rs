@@ -184,9 +184,19 @@ impl Received {
                 key.0, key.1
             ));
         }
+        let marked = facts.is_some_and(|t| t.ended_groups.contains(&key.0));
+        if marked != record.head.end_of_group {
+            return Err(format!(
+                "{track}: {}:{} came whole, and its end of group is {}, not {marked}",
+                key.0, key.1, record.head.end_of_group
+            ));
+        }
         let last = record.objects.last().map(|(object, _)| *object);
         if last != objects.last().copied() {
-            return Err(format!("{track}: FIN of {}:{} after object {last:?}", key.0, key.1));
+            return Err(format!(
+                "{track}: FIN of {}:{} after object {last:?} of {objects:?}",
+                key.0, key.1
+            ));
         }
         Ok(())
     }

@@ -26,7 +26,11 @@ const TRACKS: [&str; 3] = ["live/cam", "live/mic", "studio/one"];
 pub fn run(seed: u64, shards: usize, lane: LaneKind) {
     let mut rng = Rng::new(seed);
     let relay_rng_seed = rng.next_u64();
-    let config = SimConfig { shards, lane, link: plan::link(&mut rng), ..SimConfig::default() };
+    let mut config = SimConfig { shards, lane, link: plan::link(&mut rng), ..SimConfig::default() };
+    let scarce = rng.chance(50);
+    if scarce {
+        config.relay.limits.store_bytes_max = rng.range(100_000..400_000) as usize;
+    }
     let mut scenario = Scenario {
         sim: Sim::with(relay_rng_seed, config).named(seed),
         rng,
@@ -36,6 +40,9 @@ pub fn run(seed: u64, shards: usize, lane: LaneKind) {
         viewers: Vec::new(),
         solid: Vec::new(),
         plans: seed ^ 0xB1A7,
+        watchers: Vec::new(),
+        drained: false,
+        scarce,
     };
     scenario.plan();
     scenario.play();
@@ -54,6 +61,12 @@ struct Scenario {
     solid: Vec<Option<PeerId>>,
     /// What decides the objects of every track.
     plans: u64,
+    /// Peers that want to hear of what is published.
+    watchers: Vec<PeerId>,
+    /// The relay went away by itself.
+    drained: bool,
+    /// The relay has too little memory to keep everything that its publishers sent.
+    scarce: bool,
 }
 
 /// Whether a track of this draft may have datagrams beside subgroups.
@@ -81,6 +94,10 @@ enum Act {
     Withdraw { peer: PeerId },
     Forward { viewer: usize, forward: bool },
     Update { viewer: usize },
+    Refilter { viewer: usize },
+    Status { viewer: usize },
+    CancelFetches { viewer: usize },
+    Drain,
     Leave { viewer: usize },
     Stall { viewer: usize, stalled: bool },
     Fetch { viewer: usize },
@@ -119,9 +136,11 @@ impl Scenario {
         for track in 0..tracks {
             let late = if self.rng.chance(150) { self.millis(0..1500) } else { Duration::ZERO };
             self.at(late, Act::Publisher { track, solid: true });
-            if self.rng.chance(400) {
-                let when = self.millis(0..2500);
-                self.at(when, Act::Publisher { track, solid: false });
+            for permille in [400, 150] {
+                if self.rng.chance(permille) {
+                    let when = self.millis(0..2500);
+                    self.at(when, Act::Publisher { track, solid: false });
+                }
             }
         }
         for _ in 0..1 + self.rng.index(6) {
@@ -136,6 +155,9 @@ impl Scenario {
         for _ in 0..self.rng.index(3) {
             let when = self.millis(0..3000);
             self.at(when, Act::Hostile);
+        }
+        if self.rng.chance(80) {
+            self.at(Duration::from_secs(12), Act::Drain);
         }
         for shard in 0..self.sim.shards() {
             if self.sim.shards() > 1 && self.rng.chance(500) {
@@ -181,6 +203,26 @@ impl Scenario {
                 for seat in self.viewers[viewer].seats.clone() {
                     self.sim.update(seat, update.clone());
                 }
+            }
+            Act::Refilter { viewer } => {
+                let draft = self.sim.at(self.viewers[viewer].peer).draft;
+                let filter = Some(self.filter(draft));
+                for seat in self.viewers[viewer].seats.clone() {
+                    self.sim.update(seat, RequestUpdate { filter, ..RequestUpdate::default() });
+                }
+            }
+            Act::Status { viewer } => {
+                let peer = self.viewers[viewer].peer;
+                let track = *self.rng.pick(&["live/cam", "studio/one", "live/nothing", "no/one"]);
+                self.sim.track_status(peer, track);
+            }
+            Act::CancelFetches { viewer } => {
+                let peer = self.viewers[viewer].peer;
+                self.sim.cancel_fetches(peer);
+            }
+            Act::Drain => {
+                self.drained = true;
+                self.sim.drain(Duration::from_secs(2));
             }
             Act::Leave { viewer } => {
                 for seat in self.viewers[viewer].seats.clone() {
@@ -313,9 +355,21 @@ impl Scenario {
             let when = self.millis(0..3000);
             self.at(when, Act::Update { viewer });
         }
+        if self.rng.chance(100) {
+            let when = self.millis(0..3000);
+            self.at(when, Act::Refilter { viewer });
+        }
+        if self.rng.chance(150) {
+            let when = self.millis(0..4000);
+            self.at(when, Act::Status { viewer });
+        }
         if self.rng.chance(250) {
             let when = self.millis(0..3000);
             self.at(when, Act::Fetch { viewer });
+            if self.rng.chance(300) {
+                let soon = self.millis(0..200);
+                self.at(when + soon, Act::CancelFetches { viewer });
+            }
         }
         if self.rng.chance(150) {
             let (when, length) = (self.millis(0..3000), self.millis(1..4000));
@@ -372,6 +426,7 @@ impl Scenario {
         let prefix = *self.rng.pick(&["live", "studio", ""]);
         let interest = *self.rng.pick(&[Interest::Tracks, Interest::Namespaces, Interest::Both]);
         self.sim.interest(peer, prefix, interest);
+        self.watchers.push(peer);
     }
 
     // The judgement.
@@ -380,9 +435,8 @@ impl Scenario {
         let sim = &self.sim;
         sim.check_answered();
         for viewing in &self.viewers {
-            let Some(solid) = self.solid[viewing.track].filter(|_| viewing.healthy) else {
-                continue;
-            };
+            let healthy = viewing.healthy && !self.scarce;
+            let Some(solid) = self.solid[viewing.track].filter(|_| healthy) else { continue };
             sim.check_session(viewing.peer);
             for seat in &viewing.seats {
                 sim.check_complete(*seat, &[solid]);
@@ -396,8 +450,15 @@ impl Scenario {
                 sim.check_fetch(viewing.peer, fetch);
             }
         }
-        for track in &TRACKS[..self.solid.len()] {
-            sim.check_demand(&track_name(track));
+        let tracks: Vec<_> =
+            TRACKS[..self.solid.len()].iter().map(|name| track_name(name)).collect();
+        if !self.drained {
+            for track in &tracks {
+                sim.check_demand(track);
+            }
+            for watcher in &self.watchers {
+                sim.check_interests(*watcher, &tracks);
+            }
         }
         self.sim.check_all_gone();
     }

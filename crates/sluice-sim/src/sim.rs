@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sluice_proto::model::{
     DoneCode, FullTrackName, GroupOrder, Interest, LocationFilter, PublishNamespace, Request,
     RequestId, RequestUpdate, Subscribe, SubscribeNamespace, TrackName, TrackNamespace,
+    TrackStatus,
 };
 use sluice_proto::transport::PathStats;
 use sluice_proto::wire::Draft;
@@ -189,10 +190,14 @@ impl Sim {
 
     /// Begins to connect a peer. With real QUIC this returns after its handshake.
     pub fn dial(&mut self, draft: Draft, link: LinkConfig) -> PeerId {
+        // Real QUIC drops datagrams for more reasons than loss.
+        let model = self.config.lane == LaneKind::Model;
+        let lossless = model && link.up.loss_permille == 0 && link.down.loss_permille == 0;
         let (wire, client, served) = self.connect(draft, link);
         let now = self.now();
         let mut peer = Peer::new(self.peers.len(), draft, wire, client, now);
         peer.served = Some(served);
+        peer.lossless = lossless;
         self.peers.push(peer);
         PeerId(self.peers.len() - 1)
     }
@@ -285,6 +290,8 @@ impl Sim {
         let request = Request::PublishNamespace(PublishNamespace { namespace, tokens: Vec::new() });
         let id = self.request(camera.peer, request)?;
         self.peers[camera.peer.0].announced = Some(id);
+        self.peers[camera.peer.0].announced_name =
+            Some(self.tracks[camera.track].namespace().clone());
         Some(id)
     }
 
@@ -361,7 +368,20 @@ impl Sim {
             include_properties: None,
             tokens: Vec::new(),
         };
-        self.request(peer, Request::SubscribeNamespace(request))
+        let prefix = request.prefix.clone();
+        let id = self.request(peer, Request::SubscribeNamespace(request))?;
+        self.peers[peer.0].asked.push(id);
+        self.peers[peer.0].interests.push((id, prefix, interest));
+        Some(id)
+    }
+
+    /// Sends TRACK_STATUS; `None` if the session cannot any more.
+    pub fn track_status(&mut self, peer: PeerId, name: &str) -> Option<RequestId> {
+        let request =
+            TrackStatus { track: track_name(name), include_properties: None, tokens: Vec::new() };
+        let id = self.request(peer, Request::TrackStatus(request))?;
+        self.peers[peer.0].asked.push(id);
+        Some(id)
     }
 
     /// Sends objects, as far as the connection takes them, now.
@@ -441,6 +461,13 @@ impl Sim {
         let (viewer, session) = self.peers[errand.peer.0].viewer();
         viewer.cancel_fetch(session, errand.fetch);
         self.kick(errand.peer);
+    }
+
+    /// Cancels all fetches of a peer.
+    pub fn cancel_fetches(&mut self, peer: PeerId) {
+        for fetch in 0..self.at(peer).fetches().len() {
+            self.cancel_fetch(Errand { peer, fetch: FetchId(fetch) });
+        }
     }
 
     /// Changes a subscription.

@@ -6,11 +6,12 @@ mod outgoing;
 mod publisher;
 mod viewer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    FullTrackName, Goaway, Location, RequestId, SetupOptions, TrackNamespace,
+    FullTrackName, Goaway, Interest, Location, RequestId, SetupOptions, TrackNamespace,
 };
 use sluice_proto::session::{
     ReadProgress, RequestEnd, Response, Session, SessionConfig, SessionEnd, SessionEvent,
@@ -62,6 +63,16 @@ pub struct Peer {
     /// Whether it announced a namespace that was accepted and is not withdrawn.
     pub(crate) can_be_found: bool,
     pub(crate) announced: Option<RequestId>,
+    /// The namespace of that.
+    pub(crate) announced_name: Option<TrackNamespace>,
+    /// Namespaces that the relay announces by requests of its own, as some drafts do.
+    pub(crate) heard: BTreeMap<RequestId, TrackNamespace>,
+    /// Whether its link loses nothing.
+    pub(crate) lossless: bool,
+    /// Requests that are neither subscriptions nor fetches, and want an answer.
+    pub(crate) asked: Vec<RequestId>,
+    /// Its interests in namespaces or tracks.
+    pub(crate) interests: Vec<(RequestId, TrackNamespace, Interest)>,
     /// Its session at the relay.
     pub(crate) served: Option<Served>,
 }
@@ -96,6 +107,11 @@ impl Peer {
             besieged: false,
             can_be_found: false,
             announced: None,
+            announced_name: None,
+            heard: BTreeMap::new(),
+            lossless: false,
+            asked: Vec::new(),
+            interests: Vec::new(),
             served: None,
         }
     }
@@ -156,6 +172,7 @@ impl Peer {
                 self.publisher.update(&mut self.session, id, update_id, &update);
             }
             SessionEvent::Ended { id, end } => {
+                self.heard.remove(&id);
                 if !self.viewer.ended(id, &end) || matches!(end, RequestEnd::Revoked(_)) {
                     self.publisher.ended(&mut self.session, &mut self.end, id);
                 }
@@ -199,7 +216,10 @@ impl Peer {
             Request::Fetch(request) => self.publisher.fetch(session, id, &request, now),
             Request::TrackStatus(request) => self.publisher.track_status(session, id, &request),
             Request::Publish(publish) => self.viewer.offered(session, id, &publish, now),
-            Request::PublishNamespace(_) => session.request_ok(id, RequestOk::default()),
+            Request::PublishNamespace(request) => {
+                self.heard.insert(id, request.namespace);
+                session.request_ok(id, RequestOk::default());
+            }
             Request::SubscribeNamespace(_) => {
                 session.refuse(id, RequestError::new(RequestCode::NotSupported, "a client"));
             }
@@ -259,7 +279,7 @@ impl Peer {
         self.publisher.fetches_served
     }
 
-    /// What it sent of a track on streams.
+    /// What it sent of a track.
     pub(crate) fn sent(&self, track: &FullTrackName) -> impl Iterator<Item = &Location> {
         self.publisher.sent(track)
     }

@@ -41,7 +41,7 @@ pub(crate) struct Publisher {
 #[derive(Debug, Default)]
 struct Served {
     history: BTreeMap<Location, (Published, Instant)>,
-    /// What was handed to a stream of some subscription.
+    /// What was handed to a stream or a datagram of some subscription.
     sent: BTreeSet<Location>,
     offered: bool,
     ended: bool,
@@ -88,7 +88,7 @@ impl Publisher {
         links.map(|link| Demand { forward: link.forward }).collect()
     }
 
-    /// What was sent of a track on streams.
+    /// What was sent of a track.
     pub(crate) fn sent(&self, track: &FullTrackName) -> impl Iterator<Item = &Location> {
         self.tracks.get(track).into_iter().flat_map(|served| &served.sent)
     }
@@ -429,7 +429,9 @@ impl Publisher {
                 let mut sender = Sender { id: *id, link, outgoing, session, transport };
                 match batch.carriage {
                     Carriage::Datagrams => {
-                        sender.datagram(*location, object, last && batch.end_of_group)
+                        if sender.datagram(*location, object, last && batch.end_of_group) {
+                            served.sent.insert(*location);
+                        }
                     }
                     Carriage::Subgroup(subgroup) => {
                         let first = served.firsts.get(&(location.group, subgroup))
@@ -438,6 +440,10 @@ impl Publisher {
                         let end = batch.end_of_group;
                         if sender.object(subgroup, *location, object, end, first, hold) {
                             served.sent.insert(*location);
+                        } else if !sender.link.passes(*location) {
+                            // Its stream was reset, and what it held may be lost.
+                            let lost = ledger.objects_of(track, location.group, subgroup);
+                            served.sent.retain(|at| !lost.contains(at));
                         }
                     }
                 }
@@ -528,9 +534,9 @@ impl Sender<'_> {
         true
     }
 
-    fn datagram(&mut self, location: Location, object: &Published, end_of_group: bool) {
+    fn datagram(&mut self, location: Location, object: &Published, end_of_group: bool) -> bool {
         let Some(dialect) = self.session.dialect().filter(|_| self.link.passes(location)) else {
-            return;
+            return false;
         };
         let head = DatagramHead {
             alias: TrackAlias(0),
@@ -542,7 +548,7 @@ impl Sender<'_> {
         };
         // Lost if it does not fit or the queue is full: that is what datagrams are.
         let payload: [Bytes; 1] = [object.payload.clone()];
-        let _ = self.session.send_datagram(self.transport, self.id, &head, &payload);
+        self.session.send_datagram(self.transport, self.id, &head, &payload).is_ok()
     }
 
     fn after(&mut self, key: (GroupId, SubgroupId), after: After) {
