@@ -62,6 +62,8 @@ pub(crate) struct UpFetch {
     pub span: FetchSpan,
     /// What FETCH_OK said, once it came.
     pub end: Option<sluice_proto::model::RangeEnd>,
+    /// Its stream ended with FIN, which may overtake FETCH_OK.
+    pub finished: bool,
     pub until: Instant,
 }
 

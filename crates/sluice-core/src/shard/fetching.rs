@@ -237,7 +237,7 @@ impl Shard {
             FetchSpan { start: unknown.start, end: unknown.end, order: GroupOrder::Ascending };
         if let Some(track) = self.tracks.get_mut(&track_id) {
             let feed = track.store.begin_fetch(source, span, Absence::Evidence);
-            let up = UpFetch { feed, span, end: None, until: now + wait };
+            let up = UpFetch { feed, span, end: None, finished: false, until: now + wait };
             track.up_fetches.insert(Self::request_key(who.session, id), up);
         }
         self.touched.insert(track_id);
@@ -271,10 +271,14 @@ impl Shard {
     ) -> bool {
         let who = Self::request_key(key, inbound.request);
         let Some(track) = self.tracks.get_mut(&inbound.track) else { return false };
-        let Some(fetch) = track.up_fetches.remove(&who) else { return false };
-        // Without FETCH_OK the request's own end counts: everything asked for was at or below
-        // what the publisher had.
-        let end = fetch.end.unwrap_or(fetch.span.end);
+        let Some(fetch) = track.up_fetches.get_mut(&who) else { return false };
+        // Only FETCH_OK tells how much was covered: this publisher may have less than another
+        // that told the largest location.
+        let Some(end) = fetch.end else {
+            fetch.finished = true;
+            return true;
+        };
+        track.up_fetches.remove(&who);
         let result = track.store.finish_fetch(inbound.feed, Some(end), now);
         self.forget(key, inbound.request);
         self.changed(inbound.track, key, result);
@@ -292,8 +296,10 @@ impl Shard {
         now: Instant,
     ) {
         let who = Self::request_key(key, id);
-        let feed = self.tracks.get(&track_id).and_then(|track| track.up_fetches.get(&who));
-        if let Some(feed) = feed.map(|fetch| fetch.feed) {
+        let track = self.tracks.get_mut(&track_id);
+        if let Some(fetch) = track.and_then(|track| track.up_fetches.get_mut(&who)) {
+            fetch.end = Some(fetch.span.end);
+            let feed = fetch.feed;
             let inbound = InStream { track: track_id, request: id, feed };
             self.finish_up_fetch(key, inbound, now);
         }

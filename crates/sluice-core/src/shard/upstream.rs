@@ -9,7 +9,7 @@ use sluice_proto::model::{
 };
 use sluice_proto::session::{CommandError, RequestEnd, Response};
 
-use super::{Role, Shard, TimerKey};
+use super::{InStream, Role, Shard, TimerKey};
 use crate::downstream::Phase;
 use crate::ids::{RequestKey, SessionKey, TrackId};
 use crate::track::{Origin, Upstream};
@@ -104,6 +104,10 @@ impl Shard {
                     self.tracks.get_mut(&track).and_then(|track| track.up_fetches.get_mut(&who))
                 {
                     fetch.end = Some(ok.end);
+                    if fetch.finished {
+                        let inbound = InStream { track, request: id, feed: fetch.feed };
+                        self.finish_up_fetch(key, inbound, now);
+                    }
                 }
             }
             (Some(Role::UpFetch(track)), Response::Error(error)) => {
