@@ -116,8 +116,9 @@ impl Sim {
         let end = match (fetch.joins, &fetch.answer) {
             (Some((view, _)), _) => {
                 let view = &self.at(peer).views()[view.index()];
-                if let Some((location, _)) =
-                    received.objects.iter().find(|(at, _)| view.received.complete.contains_key(at))
+                let twice = |at: &Location| view.received.complete.contains_key(at);
+                if let Some((location, _)) = received.objects.iter().find(|(at, _)| twice(at))
+                    && !view.inexact
                 {
                     return Err(format!("{track} {location}: fetched and subscribed, both"));
                 }

@@ -238,7 +238,9 @@ impl Viewer {
 
     pub(crate) fn cancel_fetch(&mut self, session: &mut Session, fetch: FetchId) {
         let fetch = &mut self.fetches[fetch.0];
-        if !fetch.over && fetch.received.end.is_none() {
+        // A fill has no request of its own.
+        let fill = self.views.iter().any(|view| view.request == fetch.request);
+        if !fill && !fetch.over && fetch.received.end.is_none() {
             fetch.over = true;
             session.cancel(fetch.request, ResetCode::Cancelled);
         }
