@@ -24,6 +24,9 @@ pub struct Limits {
     pub namespaces_max: usize,
     /// Namespace interests that one session may have. Reached: refused with EXCESSIVE_LOAD.
     pub interests_max: usize,
+    /// Bytes of namespaces that one interest is told of at once. An interest in a prefix that has
+    /// more is refused with NAMESPACE_TOO_LARGE: it has to ask for longer prefixes.
+    pub listing_bytes_max: usize,
     /// How long an upstream subscription is kept after its last viewer.
     pub linger: Duration,
     /// How long viewers of a track are kept after its last publisher was lost.
@@ -64,6 +67,7 @@ impl Default for Limits {
             tracks_max: 100_000,
             namespaces_max: 1024,
             interests_max: 256,
+            listing_bytes_max: 512 << 10,
             linger: Duration::from_secs(5),
             source_hold: Duration::from_secs(5),
             rendezvous_max: Duration::from_secs(30),

@@ -302,6 +302,15 @@ impl Shard {
             let error = RequestError::new(RequestCode::ExcessiveLoad, reason);
             return self.refuse(key, id, error);
         }
+        if request.interest.namespaces() {
+            let published = self.namespaces.under(entry.scope, &request.prefix);
+            let listing: usize = published.iter().map(|name| name.bytes() + 2 * name.len()).sum();
+            if listing > self.limits.listing_bytes_max {
+                let reason = format!("{} namespaces: ask for a longer prefix", published.len());
+                let error = RequestError::new(RequestCode::NamespaceTooLarge, reason);
+                return self.refuse(key, id, error);
+            }
+        }
         // A draft whose one request always means both says nothing of forwarding: a client that
         // only browses should not be flooded, it asks in its PUBLISH_OK.
         let default = dialect.interests != InterestForm::Combined;

@@ -15,7 +15,8 @@ pub struct SessionLimits {
     pub subscriptions_max: u32,
     /// Open namespace publications and interests among them. One more is refused.
     pub namespaces_max: u32,
-    /// Updates of one request that may be without an answer. One more closes the session.
+    /// Updates of one request that may be without an answer. One more closes the session. As many
+    /// as one read may bring wait for an owner that answers at once, so it is larger than that.
     pub updates_max: u32,
     /// Ranges in the range filters of a request. More refuse it. 0: range filters are refused.
     pub filter_ranges_max: u32,
@@ -72,7 +73,7 @@ impl Default for SessionLimits {
             requests_max: 1024,
             subscriptions_max: 1024,
             namespaces_max: 1024,
-            updates_max: 64,
+            updates_max: 65_536,
             filter_ranges_max: 0,
             waiting_requests_max: 4096,
             held_bytes_max: 16 * 1024 * 1024,

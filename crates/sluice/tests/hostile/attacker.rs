@@ -177,6 +177,12 @@ impl Attacker {
         }
     }
 
+    /// The next message on the newest stream of two directions.
+    pub async fn read_stream(&mut self) -> Option<(u64, Bytes)> {
+        let (_, receive) = self.streams.last_mut()?;
+        next_message(self.draft, receive, &mut BytesMut::new()).await
+    }
+
     /// The code that the answer to the last request refuses it with.
     pub async fn refusal(&mut self) -> Option<u64> {
         let (_, mut body) = self.read_answer().await?;
@@ -238,6 +244,34 @@ pub fn message(kind: u8, body: &str) -> Vec<u8> {
     let body = hex(body);
     let length = u16::try_from(body.len()).expect("a message");
     [&[kind][..], &length.to_be_bytes(), &body].concat()
+}
+
+/// An integer as the draft writes it.
+pub fn number(draft: Draft, value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    draft.dialect().integers.put(value, &mut bytes).expect("a small number");
+    bytes
+}
+
+/// The same in hexadecimal.
+pub fn digits(draft: Draft, value: u64) -> String {
+    number(draft, value).iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// Subgroup 0 of `group` of the track with this alias.
+pub fn subgroup(draft: Draft, alias: u64, group: u64) -> Vec<u8> {
+    [&[0x10][..], &number(draft, alias), &number(draft, group), &[0x80]].concat()
+}
+
+/// An object of `bytes` bytes, after the one before.
+pub fn object(draft: Draft, bytes: usize) -> Vec<u8> {
+    [&[0][..], &number(draft, bytes as u64), &vec![0x61; bytes]].concat()
+}
+
+/// PUBLISH_NAMESPACE of 4,004 bytes.
+pub fn long_namespace(draft: Draft, index: u64) -> Vec<u8> {
+    let (id, length) = (digits(draft, 2 * index), digits(draft, 4000));
+    message(0x06, &format!("{id} 02 {length} {} 04 {index:08X} 00", "62".repeat(4000)))
 }
 
 fn client_config(alpn: &[u8]) -> quinn::ClientConfig {

@@ -5,6 +5,7 @@
 
 mod attacker;
 mod bad_input;
+mod floods;
 mod memory;
 mod neighbours;
 #[path = "../support/mod.rs"]

@@ -6,25 +6,13 @@ use std::time::{Duration, Instant};
 
 use sluice_proto::wire::Draft;
 
-use crate::attacker::{Attacker, Carrier, message};
+use crate::attacker::{Attacker, Carrier, digits, long_namespace, message, object, subgroup};
 use crate::support::{self, Relay};
 
 /// Long enough to hold whatever a peer sends, were it held.
 const FILLING: Duration = Duration::from_secs(8);
 const TRACKS: u64 = 50;
 const MEMORY_MAX: u64 = 96 << 20;
-
-/// An integer as the draft writes it.
-fn number(draft: Draft, value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    draft.dialect().integers.put(value, &mut bytes).expect("a small number");
-    bytes
-}
-
-/// The same in hexadecimal.
-fn digits(draft: Draft, value: u64) -> String {
-    number(draft, value).iter().map(|byte| format!("{byte:02X}")).collect()
-}
 
 /// PUBLISH of track `index` of publisher `who` under an alias one larger.
 fn publish(draft: Draft, who: usize, index: u64) -> Vec<u8> {
@@ -38,22 +26,6 @@ fn subscribe(draft: Draft, request: u64, who: u64, index: u64) -> Vec<u8> {
     let id = digits(draft, 2 * request);
     let rest = if draft == Draft::D14 { "80 00 01 02 00" } else { "00" };
     message(0x03, &format!("{id} 01 0161 03 {who:02X}{index:04X} {rest}"))
-}
-
-/// PUBLISH_NAMESPACE of 4,004 bytes.
-fn long_namespace(draft: Draft, index: u64) -> Vec<u8> {
-    let (id, length) = (digits(draft, 2 * index), digits(draft, 4000));
-    message(0x06, &format!("{id} 02 {length} {} 04 {index:08X} 00", "62".repeat(4000)))
-}
-
-/// Subgroup 0 of `group` of the track with this alias.
-fn subgroup(draft: Draft, alias: u64, group: u64) -> Vec<u8> {
-    [&[0x10][..], &number(draft, alias), &number(draft, group), &[0x80]].concat()
-}
-
-/// An object of `bytes` bytes, after the one before.
-fn object(draft: Draft, bytes: usize) -> Vec<u8> {
-    [&[0][..], &number(draft, bytes as u64), &vec![0x61; bytes]].concat()
 }
 
 /// Publishes far more than fits: many tracks, large groups, streams left open.
