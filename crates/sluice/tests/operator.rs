@@ -12,7 +12,7 @@ use sluice_proto::model::{
     FullTrackName, GroupId, ObjectStatus, TrackName, TrackNamespace, TrackProperties,
 };
 use sluice_proto::wire::Draft;
-use support::Relay;
+use support::{Relay, pem};
 
 fn relay(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sluice"))
@@ -30,20 +30,6 @@ fn complaint(arguments: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert_eq!(text.lines().count(), 1, "one line: {text}");
     text.trim_end().to_owned()
-}
-
-fn pem(label: &str, der: &[u8]) -> tempfile::NamedTempFile {
-    use std::io::Write;
-    let pem = rcgen_pem(label, der);
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    file.write_all(pem.as_bytes()).expect("written");
-    file
-}
-
-fn rcgen_pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 #[test]

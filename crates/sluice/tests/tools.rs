@@ -5,9 +5,10 @@ mod support;
 use std::io::{Read, Write};
 use std::net::UdpSocket;
 
+use sluice_net::dev_certificate::DevCertificate;
 use sluice_proto::wire::Draft;
-use support::Relay;
 use support::tool::{Tool, scratch};
+use support::{Relay, pem};
 
 #[test]
 fn lines_arrive_as_they_were_written_on_every_draft() {
@@ -175,6 +176,30 @@ fn a_certificate_that_is_not_the_expected_one_is_said() {
             said.contains("the relay's certificate is not the one with the given hash"),
             "{said}"
         );
+    }
+}
+
+#[test]
+fn a_certificate_is_trusted_by_its_authority_or_without_a_check() {
+    let now = std::time::SystemTime::now();
+    let [own, other] = [(); 2].map(|()| DevCertificate::generate(now, &[]).expect("made"));
+    let (chain, key) =
+        (pem("CERTIFICATE", &own.certificate), pem("PRIVATE KEY", own.key.secret_der()));
+    let stranger = pem("CERTIFICATE", &other.certificate);
+    let [chain, key, stranger] =
+        [&chain, &key, &stranger].map(|file| file.path().to_str().unwrap().to_owned());
+    let relay = Relay::start(&["--tls-cert", &chain, "--tls-key", &key]);
+    for scheme in ["https", "moqt"] {
+        let url = relay.url(scheme);
+        let common = ["subscribe", &url, "--namespace", "x", "--wait", "0s"];
+        for trust in [&["--ca", &chain][..], &["--insecure"]] {
+            let said = error(&[&common[..], trust].concat());
+            assert!(said.contains("nobody publishes"), "{scheme} {trust:?} connects: {said}");
+        }
+        let said = error(&[&common[..], &["--ca", &stranger]].concat());
+        assert!(said.contains("the relay's certificate is not trusted"), "{scheme}: {said}");
+        let both = [&common[..], &["--ca", &chain, "--insecure"]].concat();
+        assert!(error(&both).contains("give one of --certificate-sha256, --ca and --insecure"));
     }
 }
 

@@ -4,7 +4,7 @@
 pub mod ffmpeg;
 pub mod tool;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -146,4 +146,14 @@ fn bytes(hexadecimal: &str) -> [u8; 32] {
 /// A runtime for one test.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// A PEM file of one block.
+pub fn pem(label: &str, der: &[u8]) -> tempfile::NamedTempFile {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let pem = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(pem.as_bytes()).expect("written");
+    file
 }
