@@ -271,3 +271,44 @@ fn a_group_without_end_is_forgotten_from_its_beginning_but_reaches_its_viewers_w
         assert!(reader.end().unwrap().complete);
     });
 }
+
+#[test]
+fn a_fetch_of_what_nobody_holds_any_more_ends_without_it() {
+    let relay = Relay::start(&[]);
+    support::runtime().block_on(async {
+        for draft in Draft::ALL {
+            let name = format!("{draft}/gone");
+            let target: Target = relay.url("moqt").parse().unwrap();
+            let mut options = ConnectOptions {
+                drafts: vec![draft],
+                trust: Trust::CertificateHashes(vec![relay.certificate]),
+                ..ConnectOptions::default()
+            };
+            options.limits.retained_bytes_max = 1;
+            let publisher = Client::connect(&target, options).await.unwrap();
+            let viewer = connect(&relay, draft).await;
+            let mut writer = announced(&publisher, &name).await;
+            let mut reader = viewer.subscribe(track(&name), Join::CurrentGroup).await.unwrap();
+            writer.wanted().await.unwrap();
+            // Groups whose end is not said, so that the relay has to ask whether there is more.
+            for group in 0..3 {
+                writer.write(Object::new(group, 0, "held by the relay alone")).await.unwrap();
+            }
+            reader.next().await.unwrap().unwrap();
+            let end = RangeEnd { group: GroupId(1), object: None };
+            let range = LocationFilter::Range(Location::ZERO, end);
+            let fetched = tokio::time::timeout(Duration::from_secs(8), async {
+                let mut past = viewer.fetch(track(&name), range).await?;
+                let mut seen = 0;
+                while past.next().await?.is_some() {
+                    seen += 1;
+                }
+                Ok::<_, sluice_client::ClientError>((seen, past.is_complete()))
+            });
+            let fetched = fetched.await.unwrap_or_else(|_| panic!("{draft}: the fetch hangs"));
+            let (seen, complete) = fetched.unwrap();
+            assert!(seen >= 1, "{draft}: what the relay holds comes");
+            assert!(!complete, "{draft}: the end of group 0 is not known");
+        }
+    });
+}
