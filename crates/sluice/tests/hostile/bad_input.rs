@@ -432,14 +432,16 @@ async fn cost_of(attacker: &mut Attacker, cost: &Cost) -> Result<(), String> {
 
 async fn check(relay: &Relay, carrier: Carrier, draft: Draft, case: &Case) -> Result<(), String> {
     let mut attacker = Attacker::connect(relay, carrier, draft).await;
+    // Another one may have had the port before.
+    let remote = format!("remote={}", attacker.address);
+    let before = relay.lines_with(&[&remote, "broke a rule"]);
     for bytes in (case.writes)(draft) {
         write(&mut attacker, bytes).await;
     }
     cost_of(&mut attacker, &case.cost).await?;
-    let remote = format!("remote={}", attacker.address);
     let [message, field, section] = case.log;
     let (message, field) = (format!("moqt_message={message:?}"), format!("field={field:?}"));
-    let line = relay.logged(&[&remote, "broke a rule"]);
+    let line = relay.logged_after(&[&remote, "broke a rule"], before);
     for part in ["session=", &message, &field, section] {
         if !line.contains(part) {
             return Err(format!("no {part} in {line}"));

@@ -73,9 +73,16 @@ impl Relay {
 
     /// Waits for a line of its log with all these parts.
     pub fn logged(&self, parts: &[&str]) -> String {
+        self.logged_after(parts, 0)
+    }
+
+    /// The same, after so many of such lines.
+    pub fn logged_after(&self, parts: &[&str], before: usize) -> String {
         let (lines, more) = &*self.log;
         let found = |lines: &Vec<String>| {
-            lines.iter().find(|line| parts.iter().all(|part| line.contains(part))).cloned()
+            let mut those =
+                lines.iter().filter(|line| parts.iter().all(|part| line.contains(part)));
+            those.nth(before).cloned()
         };
         let lines = lines.lock().expect("the reader of the log lives");
         let patience = Duration::from_secs(20);
