@@ -1,4 +1,5 @@
-// As much of drafts 16 and 18 as a publisher and a viewer of one page need: bytes, and a session.
+// As much of drafts 14, 16 and 18 as a publisher and a viewer of one page need: bytes, and a
+// session. Draft 14 is what a browser speaks that cannot offer protocols.
 
 // Integers: as many leading ones as bytes follow (18), or the length in two bits (16).
 const MOQ = {
@@ -32,6 +33,7 @@ function bigEndian(value, length, mark) {
 export const DRAFTS = {
   18: { token: "moqt-18", ints: MOQ, header: 0x55, ownStreams: true },
   16: { token: "moqt-16", ints: QUIC, header: 0x15, ownStreams: false },
+  14: { ints: QUIC, header: 0x15, ownStreams: false },
 };
 
 const encoder = new TextEncoder();
@@ -97,13 +99,13 @@ export class Session {
     const { token, ownStreams } = session.draft;
     session.transport = new WebTransport(url, {
       serverCertificateHashes: [{ algorithm: "sha-256", value: hash }],
-      protocols: [token],
+      ...(token === undefined ? {} : { protocols: [token] }),
     });
     await session.transport.ready;
-    if (session.transport.protocol !== token) {
+    if (token !== undefined && session.transport.protocol !== token) {
       throw new Error(`protocol ${session.transport.protocol} instead of ${token}`);
     }
-    await (ownStreams ? session.setUp18() : session.setUp16());
+    await (ownStreams ? session.setUp18() : session.setUpInOrder());
     return session;
   }
 
@@ -138,12 +140,17 @@ export class Session {
     if (setup.kind !== 0x2f00) throw new Error(`${setup.kind} instead of SETUP`);
   }
 
-  async setUp16() {
+  get is14() {
+    return this.draft.token === undefined;
+  }
+
+  async setUpInOrder() {
     const stream = await this.transport.createBidirectionalStream();
     this.control = stream.writable.getWriter();
     this.theirs = new Input(stream.readable, this.draft.ints);
-    // MAX_REQUEST_ID 1000.
-    await this.control.write(this.message(0x20, 1, 2, 1000));
+    // One version; MAX_REQUEST_ID 1000.
+    const versions = this.is14 ? [1, 0xc0, 0, 0, 0, 0xff, 0, 0, 14] : [];
+    await this.control.write(this.message(0x20, versions, 1, 2, 1000));
     const setup = await this.theirs.message();
     if (setup.kind !== 0x21) throw new Error(`${setup.kind} instead of SERVER_SETUP`);
     this.incoming = this.transport.incomingUnidirectionalStreams.getReader();
@@ -173,14 +180,15 @@ export class Session {
     const id = this.takeId();
     const bytes = this.message(kind, id, ...parts);
     let answer;
-    if (this.draft.ownStreams || kind === 0x11) {
+    const namespaceStream = kind === 0x11 && !this.is14;
+    if (this.draft.ownStreams || namespaceStream) {
       const stream = await this.transport.createBidirectionalStream();
       const writer = stream.writable.getWriter();
       const input = new Input(stream.readable, this.draft.ints);
       (this.requests ??= []).push({ writer, input });
       await writer.write(bytes);
       answer = await input.message();
-      if (kind === 0x11) await answer.body.int();
+      if (namespaceStream) await answer.body.int();
     } else {
       const answered = new Promise((resolve) => this.waiting.set(id, resolve));
       await this.control.write(bytes);
@@ -196,6 +204,7 @@ export class Session {
 
   subscribeNamespace(fields) {
     const prefix = this.namespace(fields);
+    if (this.is14) return this.request(0x11, 0x12, prefix, 0);
     // What 16 asks for: namespaces alone.
     return this.draft.ownStreams
       ? this.request(0x50, 0x07, prefix, 0)
@@ -204,8 +213,10 @@ export class Session {
 
   /** Subscribes from the next object on; the track's alias. */
   async subscribe(fields, name) {
-    const filter = [0x21, 1, 2];
-    const body = await this.request(0x03, 0x04, this.namespace(fields), this.text(name), 1, filter);
+    // 14: priority, order, forward, filter; later ones: a parameter with the filter.
+    const settings = this.is14 ? [128, 0, 1, 2, 0] : [1, 0x21, 1, 2];
+    const track = [this.namespace(fields), this.text(name)];
+    const body = await this.request(0x03, 0x04, ...track, settings);
     return body.int();
   }
 
@@ -222,7 +233,9 @@ export class Session {
       answer = (_id) => writer.write(this.message(0x04, alias, 0));
     } else {
       body = await new Promise((resolve) => this.subscribes.push(resolve));
-      answer = (id) => this.control.write(this.message(0x04, id, alias, 0));
+      // 14: expires, order, no content yet, no parameters.
+      const rest = this.is14 ? [0, 1, 0, 0] : [0];
+      answer = (id) => this.control.write(this.message(0x04, id, alias, rest));
     }
     const id = await body.int();
     const fields = await body.int();
