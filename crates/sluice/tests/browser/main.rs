@@ -6,7 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod chromium;
+mod browser;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use chromium::Chromium;
+use browser::Browser;
 use support::Relay;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -73,7 +73,7 @@ fn play(draft: u32, seconds: u32) {
 /// A page that is open in a Chromium.
 struct Page {
     reports: UnboundedReceiver<Report>,
-    _chromium: Chromium,
+    _browser: Browser,
 }
 
 impl Page {
@@ -82,10 +82,10 @@ impl Page {
         let site = serve(send).await;
         let hash: String = relay.certificate.iter().map(|byte| format!("{byte:02x}")).collect();
         let address = relay.address;
-        let chromium = Chromium::open(&format!(
+        let browser = Browser::open(&format!(
             "http://{site}/?script={script}&url=https://{address}/moq&hash={hash}&draft={draft}{more}"
         ));
-        Page { reports, _chromium: chromium }
+        Page { reports, _browser: browser }
     }
 
     /// What the page reports next.
