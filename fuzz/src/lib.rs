@@ -12,6 +12,7 @@ mod mutate;
 mod properties;
 mod seeds;
 mod session;
+mod shard;
 mod store;
 mod stream;
 mod varint;
@@ -78,6 +79,12 @@ pub const TARGETS: &[Target] = &[
         "every decoder of WebTransport survives any bytes, however they are cut"
     ),
     target!(store, store::run, "the store keeps its promises against a naive model"),
+    target!(
+        shard,
+        shard::run,
+        "whatever peers do, every viewer gets what a naive model of the relay says, and nothing \
+         stays behind"
+    ),
 ];
 
 impl Target {

@@ -10,15 +10,24 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Rng {
     state: u64,
+    /// Draws that are decided, two bytes each, the last one first.
+    decided: Vec<u8>,
 }
 
 impl Rng {
     /// The stream of `seed`.
     pub fn new(seed: u64) -> Self {
         // Small seeds differ in few bits: one mixing step separates them before the first draw.
-        let mut rng = Self { state: seed ^ 0x51_1C_E0_5E_ED };
+        let mut rng = Self { state: seed ^ 0x51_1C_E0_5E_ED, decided: Vec::new() };
         rng.next_u64();
         rng
+    }
+
+    /// A stream whose first draws `decisions` decides, two bytes each, so that whoever searches
+    /// for a failure steers every choice of a run. Seed 0 decides what comes after.
+    pub fn decided(decisions: &[u8]) -> Self {
+        let decided = decisions.iter().rev().copied().collect();
+        Self { decided, ..Self::new(0) }
     }
 
     /// A stream of its own, so that draws of one part do not shift another's.
@@ -28,6 +37,10 @@ impl Rng {
 
     /// The next number.
     pub fn next_u64(&mut self) -> u64 {
+        if let Some(high) = self.decided.pop() {
+            let low = self.decided.pop().unwrap_or_default();
+            return u64::from(u16::from_be_bytes([high, low]));
+        }
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -81,6 +94,13 @@ mod tests {
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7)[0] & 0xFFFF, draw(8)[0] & 0xFFFF);
+    }
+
+    #[test]
+    fn decisions_come_first_and_chance_after_them() {
+        let mut rng = Rng::decided(&[0, 5, 1, 0, 7]);
+        assert_eq!([rng.next_u64(), rng.next_u64(), rng.next_u64()], [5, 256, 7 << 8]);
+        assert_eq!(rng.next_u64(), Rng::new(0).next_u64());
     }
 
     #[test]

@@ -24,7 +24,16 @@ const TRACKS: [&str; 3] = ["live/cam", "live/mic", "studio/one"];
 
 /// One generated run. Panics with the seed when an invariant breaks.
 pub fn run(seed: u64, shards: usize, lane: LaneKind) {
-    let mut rng = Rng::new(seed);
+    play(Rng::new(seed), seed, shards, lane);
+}
+
+/// One run on the modelled network whose every choice `decisions` decides, two bytes each. Panics
+/// when an invariant breaks.
+pub fn run_decided(decisions: &[u8], shards: usize) {
+    play(Rng::decided(decisions), 0, shards, LaneKind::Model);
+}
+
+fn play(mut rng: Rng, seed: u64, shards: usize, lane: LaneKind) {
     let relay_rng_seed = rng.next_u64();
     let mut config = SimConfig { shards, lane, link: plan::link(&mut rng), ..SimConfig::default() };
     let scarce = rng.chance(50);
