@@ -97,6 +97,7 @@ pub struct Session {
 
     goaway_sent: bool,
     goaway_received: bool,
+    carrier_drains: bool,
     goaway_timeout: Option<Duration>,
     goaway_deadline: Option<Instant>,
     /// The message that is being acted on, for violations that do not name one.
@@ -149,6 +150,7 @@ impl Session {
             next_alias: 1,
             goaway_sent: false,
             goaway_received: false,
+            carrier_drains: false,
             goaway_timeout: None,
             goaway_deadline: None,
             reading: None,
@@ -275,7 +277,7 @@ impl Session {
 
     /// Whether the peer sent GOAWAY: no new requests should be made here.
     pub fn peer_going_away(&self) -> bool {
-        self.goaway_received
+        self.goaway_received || self.carrier_drains
     }
 
     /// Closes the session. `Closed` is the last event.

@@ -110,10 +110,13 @@ impl Session {
             TransportEvent::DatagramsWritable => {
                 self.events.push_back(SessionEvent::DatagramsWritable);
             }
+            // The carrier's own word for it; a GOAWAY may come before or after.
             TransportEvent::Draining => {
-                let goaway = Goaway::default();
-                self.goaway_received = true;
-                self.events.push_back(SessionEvent::Goaway { id: None, goaway });
+                self.carrier_drains = true;
+                if !self.goaway_received {
+                    let goaway = Goaway::default();
+                    self.events.push_back(SessionEvent::Goaway { id: None, goaway });
+                }
             }
             TransportEvent::Closed(reason) => self.handle_closed(reason),
         }
