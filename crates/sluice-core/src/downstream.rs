@@ -41,6 +41,15 @@ pub(crate) enum Phase {
     Ending { code: DoneCode, reason: String },
 }
 
+/// A track offered to another shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Offer {
+    /// It did not answer yet. Objects flow already, so that none is lost meanwhile.
+    Asked,
+    /// It knows the track.
+    Accepted,
+}
+
 /// A stream that carries one log, or will.
 #[derive(Debug)]
 pub(crate) struct OutStream {
@@ -78,6 +87,8 @@ pub(crate) struct Downstream {
     pub priority: Priority,
     pub order: GroupOrder,
     pub object_timeout: Option<Duration>,
+    /// It is a PUBLISH of ours to another shard, and whether that shard accepted it.
+    pub offer: Option<Offer>,
     /// The largest location that it was told: where a joining fetch ends.
     pub join: Option<Location>,
     arrivals: ArrivalCursor,
@@ -102,6 +113,7 @@ impl Downstream {
             priority: Priority::default(),
             order: GroupOrder::Ascending,
             object_timeout: None,
+            offer: None,
             join: None,
             arrivals: store.arrivals_end(),
             datagrams: store.datagrams_end(),

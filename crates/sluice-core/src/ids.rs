@@ -25,13 +25,27 @@ pub struct ScopeId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TrackId(pub(crate) u64);
 
-/// A track by name: full names are unique within a scope (MOQT-18 §2.4.3).
+/// What a shard is to a track.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Part {
+    /// Its home: all publishers feed it, everyone takes it from here.
+    Home,
+    /// A copy for viewers of this shard, fed by the home.
+    Replica,
+    /// What publishers of this shard bring, for the home.
+    Ingest,
+}
+
+/// A track by name: full names are unique within a scope (MOQT-18 §2.4.3). A shard that has both
+/// publishers and viewers of a track whose home is elsewhere has it twice.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct TrackKey {
+pub(crate) struct TrackKey {
     /// The scope.
     pub scope: ScopeId,
     /// The full name.
     pub name: FullTrackName,
+    /// What this shard is to it.
+    pub part: Part,
 }
 
 /// A request of a session.

@@ -51,6 +51,12 @@ pub struct Limits {
     pub behind_max: Duration,
     /// Most bytes of payload taken from a cursor at once.
     pub chunk_bytes_max: usize,
+    /// Bytes under way from one shard to another. Reached: the reader's cursors stay where they are,
+    /// like those of a slow viewer.
+    pub shard_credit_bytes: usize,
+    /// Scopes that shards share links for, which are kept. Reached: sessions that name a further one
+    /// are closed. One shard alone forgets a scope with its last session instead.
+    pub linked_scopes_max: usize,
     /// Faults of one session that are told to people. Further ones are dealt with in silence.
     pub faults_told_max: u32,
     /// Of one track's store.
@@ -79,6 +85,8 @@ impl Default for Limits {
             behind_wait: Duration::from_millis(500),
             behind_max: Duration::from_secs(120),
             chunk_bytes_max: 16 << 10,
+            shard_credit_bytes: 1 << 20,
+            linked_scopes_max: 1024,
             faults_told_max: 16,
             store: StoreLimits::default(),
         }

@@ -7,6 +7,7 @@ use sluice_proto::session::SessionEnd;
 use sluice_proto::wire::{Place, Violation};
 
 use crate::ids::SessionKey;
+use crate::placement::ShardId;
 
 /// Who did something: a session and where it came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +75,13 @@ pub enum Notice {
         track: FullTrackName,
         /// What it missed.
         undelivered_bytes: u64,
+    },
+    /// The connection to another shard of this relay broke, which no peer can cause.
+    ShardLost {
+        /// The shard.
+        shard: ShardId,
+        /// Why.
+        end: SessionEnd,
     },
     /// Stored groups were given up for lack of memory.
     MemoryReclaimed {

@@ -45,6 +45,11 @@ impl<K: Copy + Ord> Timers<K> {
         Some(key)
     }
 
+    /// Whether `key` has a deadline.
+    pub fn is_set(&self, key: K) -> bool {
+        self.set.contains_key(&key)
+    }
+
     /// How many are set.
     pub fn len(&self) -> usize {
         self.set.len()

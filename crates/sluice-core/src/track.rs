@@ -1,13 +1,13 @@
 //! One track: its store, who publishes it, who takes it.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_proto::model::{DoneCode, RequestError, RequestId, StreamCount, TrackProperties};
 
 use crate::downstream::{Downstream, Phase};
 use crate::fetch::{DownFetch, PendingFetch};
-use crate::ids::{RequestKey, TrackKey};
+use crate::ids::{Part, RequestKey, TrackKey};
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
 
 /// How an upstream subscription came about.
@@ -35,9 +35,28 @@ pub(crate) struct Upstream {
     pub doubted_until: Option<Instant>,
     /// Streams that have not ended.
     pub feeds_open: usize,
+    /// The home was told to go on, and did not yet say from where.
+    pub is_resuming: bool,
+    /// How long the home was asked to wait for a publisher.
+    pub rendezvous: Option<Duration>,
 }
 
 impl Upstream {
+    /// A subscription that was just asked for, or offered.
+    pub fn new(origin: Origin, source: Option<SourceId>, forward: bool) -> Self {
+        Self {
+            origin,
+            source,
+            forward,
+            streams_seen: 0,
+            done: None,
+            doubted_until: None,
+            feeds_open: 0,
+            is_resuming: false,
+            rendezvous: None,
+        }
+    }
+
     pub fn is_established(&self) -> bool {
         self.source.is_some() && self.done.is_none()
     }
@@ -76,7 +95,7 @@ pub(crate) struct Track {
     /// Whether properties came from a publisher yet.
     pub described: bool,
     /// The publisher's limit on the age of what is sent.
-    pub object_timeout: Option<std::time::Duration>,
+    pub object_timeout: Option<Duration>,
     pub upstreams: BTreeMap<RequestKey, Upstream>,
     pub downstreams: BTreeMap<RequestKey, Downstream>,
     pub fetches: BTreeMap<RequestKey, DownFetch>,
@@ -85,6 +104,8 @@ pub(crate) struct Track {
     /// TRACK_STATUS requests that wait for a publisher's answer.
     pub pending_status: Vec<RequestKey>,
     pub up_fetches: BTreeMap<RequestKey, UpFetch>,
+    /// PUBLISH requests that are answered once the home answered.
+    pub unanswered: Vec<RequestKey>,
     /// The best refusal so far, while others may still accept.
     pub refusal: Option<RequestError>,
     /// Nobody takes it: until then it is kept.
@@ -110,6 +131,7 @@ impl Track {
             pending_fetches: Vec::new(),
             pending_status: Vec::new(),
             up_fetches: BTreeMap::new(),
+            unanswered: Vec::new(),
             refusal: None,
             linger_until: None,
             hold_until: None,
@@ -121,6 +143,18 @@ impl Track {
     /// Whether a publisher accepted.
     pub fn is_established(&self) -> bool {
         self.upstreams.values().any(Upstream::is_established)
+    }
+
+    /// Whether this is a copy that the home does not feed now: its largest location is of the past.
+    pub fn is_stale(&self) -> bool {
+        let flows = |up: &Upstream| up.is_established() && up.forward && !up.is_resuming;
+        self.key.part == Part::Replica && !self.upstreams.values().any(flows)
+    }
+
+    /// The longest wait for a publisher that a viewer asked for.
+    pub fn rendezvous(&self) -> Option<Duration> {
+        let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
+        asked.filter_map(|asked| asked.rendezvous_timeout).filter(|wait| !wait.is_zero()).max()
     }
 
     /// Whether a publisher is being asked.

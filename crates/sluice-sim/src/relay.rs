@@ -4,11 +4,14 @@
 //! nothing more until one of them happens again. What a worker would not notice is not noticed
 //! here either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use sluice_core::{Census, Limits, Notice, Scoping, SessionKey, Shard, Transports};
+use sluice_core::{
+    Census, Limits, Notice, Placement, Scoping, SessionKey, Shard, ShardId, ShardMessage,
+    Transports,
+};
 use sluice_proto::model::FullTrackName;
 use sluice_proto::session::{ReadProgress, SessionConfig};
 use sluice_proto::transport::{PathStats, Transport};
@@ -39,7 +42,40 @@ impl Default for RelayConfig {
 pub(crate) struct Relay {
     config: RelayConfig,
     workers: Vec<Worker>,
+    mail: Mail,
     rng: Rng,
+}
+
+/// The longest that a message from shard to shard is under way.
+const MAIL_MAX: Duration = Duration::from_millis(2);
+
+/// Messages from each shard to each: in order, each as late as the seed decides.
+#[derive(Debug, Default)]
+struct Mail(BTreeMap<(usize, usize), VecDeque<(Instant, ShardMessage)>>);
+
+impl Mail {
+    fn post(&mut self, from: usize, to: usize, at: Instant, message: ShardMessage) {
+        let queue = self.0.entry((from, to)).or_default();
+        let at = queue.back().map_or(at, |(before, _)| at.max(*before));
+        queue.push_back((at, message));
+    }
+
+    fn take(&mut self, to: usize, now: Instant) -> Option<(usize, ShardMessage)> {
+        let mut queues = self.0.iter_mut().filter(|((_, reader), _)| *reader == to);
+        queues.find_map(|((from, _), queue)| {
+            queue.front().filter(|(at, _)| *at <= now)?;
+            queue.pop_front().map(|(_, message)| (*from, message))
+        })
+    }
+
+    fn next_time(&self, to: usize) -> Option<Instant> {
+        let queues = self.0.iter().filter(|((_, reader), _)| *reader == to);
+        queues.filter_map(|(_, queue)| queue.front().map(|(at, _)| *at)).min()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.values().all(VecDeque::is_empty)
+    }
 }
 
 /// One shard with the connections that it serves.
@@ -76,16 +112,19 @@ impl fmt::Debug for Worker {
 }
 
 impl Relay {
-    pub(crate) fn new(shards: usize, config: RelayConfig, rng: Rng, _now: Instant) -> Self {
-        let worker = |_| Worker {
-            shard: Shard::new(config.limits, config.scoping),
+    pub(crate) fn new(shards: usize, config: RelayConfig, mut rng: Rng, _now: Instant) -> Self {
+        let key = rng.next_u64();
+        let placement = |own| Placement::new(ShardId(own as u16), shards.max(1) as u16, key);
+        let worker = |own| Worker {
+            shard: Shard::new(config.limits, config.scoping, placement(own)),
             connections: Connections::default(),
             unread: BTreeSet::new(),
             stalled_until: None,
             woken: false,
             behind: BTreeSet::new(),
         };
-        Self { workers: (0..shards).map(worker).collect(), config, rng }
+        let workers = (0..shards).map(worker).collect();
+        Self { workers, mail: Mail::default(), config, rng }
     }
 
     pub(crate) fn accept(&mut self, shard: usize, end: End, now: Instant) -> Served {
@@ -108,11 +147,16 @@ impl Relay {
 
     /// Whether a shard has something to do that is no timer.
     pub(crate) fn is_busy(&self) -> bool {
-        self.workers.iter().any(Worker::has_input)
+        !self.mail.is_empty() || self.workers.iter().any(Worker::has_input)
     }
 
     pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
-        self.workers.iter().filter_map(|worker| worker.next_time(now)).min()
+        let of_worker = |(index, worker): (usize, &Worker)| {
+            let mail = self.mail.next_time(index);
+            let at = worker.next_time(now).into_iter().chain(mail).min()?;
+            Some(worker.stalled_until.map_or(at, |until| at.max(until)))
+        };
+        self.workers.iter().enumerate().filter_map(of_worker).min()
     }
 
     /// Every shard that is not stalled takes its turn, in an order that the seed decides.
@@ -125,7 +169,14 @@ impl Relay {
                 continue;
             }
             worker.stalled_until = None;
+            while let Some((from, message)) = self.mail.take(index, now) {
+                worker.shard.handle_message(ShardId(from as u16), message, now);
+            }
             worker.turn(now);
+            while let Some((to, message)) = worker.shard.poll_message() {
+                let late = self.rng.duration(MAIL_MAX);
+                self.mail.post(index, usize::from(to.0), now + late, message);
+            }
         }
     }
 
@@ -174,8 +225,7 @@ impl Worker {
     }
 
     fn next_time(&self, now: Instant) -> Option<Instant> {
-        let next = if self.has_input() { Some(now) } else { self.shard.poll_timeout() };
-        next.map(|at| self.stalled_until.map_or(at, |until| at.max(until)))
+        if self.has_input() { Some(now) } else { self.shard.poll_timeout() }
     }
 
     fn turn(&mut self, now: Instant) {

@@ -46,6 +46,7 @@ impl Shard {
         self.relieve();
         // Serving may ask upstream, whose request then has to be written too.
         for _ in 0..3 {
+            self.hear_links(now);
             self.tell_forward();
             self.mark_viewers();
             self.settle_tracks();
@@ -56,11 +57,16 @@ impl Shard {
                 let mut after = After::default();
                 let mut closed = false;
                 let mut served = false;
-                transports.with(key, &mut |transport| {
+                let mut serve = |shard: &mut Self, transport: &mut dyn Transport| {
                     served = true;
-                    self.flush_session(key, transport, &mut after, now);
-                    closed = self.entry(key).is_none_or(|entry| entry.session.is_closed());
-                });
+                    shard.flush_session(key, transport, &mut after, now);
+                    closed = shard.entry(key).is_none_or(|entry| entry.session.is_closed());
+                };
+                if self.is_link(key) {
+                    self.with_link(key, |shard, transport| serve(shard, transport));
+                } else {
+                    transports.with(key, &mut |transport| serve(self, transport));
+                }
                 let over = self.entry(key).is_some_and(|entry| entry.session.is_closed());
                 if closed || !served && over {
                     self.remove_session(key, now);
@@ -114,7 +120,7 @@ impl Shard {
         now: Instant,
     ) {
         let orphans: Vec<_> = self.orphans.extract_if(.., |(of, _)| *of == key).collect();
-        let Self { sessions, tracks, limits, .. } = self;
+        let Self { sessions, tracks, limits, link_limits, .. } = self;
         let Some(entry) = sessions.get_mut(key.index as usize) else { return };
         if entry.generation != key.generation {
             return;
@@ -122,6 +128,7 @@ impl Shard {
         for (_, stream) in orphans {
             entry.session.reset_data(transport, stream, ResetCode::Cancelled);
         }
+        let limits = if entry.link.is_some() { link_limits } else { limits };
         entry.session.flush(transport, now);
         if entry.session.is_closed() {
             return;
@@ -147,7 +154,9 @@ impl Shard {
             self.track_unwanted(track, now);
         }
         for (track, undelivered_bytes) in after.behind {
-            if let Some(name) = self.tracks.get(&track).map(|track| track.key.name.clone()) {
+            if let Some(name) = self.tracks.get(&track).map(|track| track.key.name.clone())
+                && !self.is_link(key)
+            {
                 self.notice(Notice::ViewerBehind { session: key, track: name, undelivered_bytes });
             }
         }

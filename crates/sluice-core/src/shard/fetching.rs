@@ -10,7 +10,7 @@ use sluice_proto::transport::StreamId;
 
 use super::{InStream, Role, Shard};
 use crate::fetch::{DownFetch, PendingFetch};
-use crate::ids::{RequestKey, SessionKey, TrackId, TrackKey};
+use crate::ids::{RequestKey, SessionKey, TrackId};
 use crate::store::{Absence, FetchSpan, UnknownSpan};
 use crate::track::UpFetch;
 
@@ -28,8 +28,8 @@ impl Shard {
         }
         let track_id = match &fetch.range {
             FetchRange::Standalone(name, _) => {
-                let Some(entry) = self.entry(key) else { return };
-                self.track_of(TrackKey { scope: entry.scope, name: name.clone() })
+                let name = self.key_for_taker(key, name.clone());
+                self.track_of(name)
             }
             FetchRange::Joining(subscription, _) => {
                 match self.entry(key).and_then(|entry| entry.requests.get(subscription)) {
@@ -54,11 +54,16 @@ impl Shard {
         let until = now + wait.min(self.limits.fetch_wait);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         track.linger_until = None;
-        if track.is_established() {
+        let joins = matches!(fetch.range, FetchRange::Joining(..));
+        let probes = track.is_established() && track.is_stale() && !joins;
+        if track.is_established() && !probes {
             return self.answer_fetch(who, track_id, &fetch, now);
         }
         track.pending_fetches.push(PendingFetch { who, fetch, until });
         self.touched.insert(track_id);
+        if probes && self.probe_home(track_id) {
+            return;
+        }
         let asked = self.subscribe_upstream(track_id);
         if !asked && !self.tracks.get(&track_id).is_some_and(|track| track.is_pending()) {
             let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");

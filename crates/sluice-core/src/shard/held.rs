@@ -8,7 +8,8 @@ use crate::ids::SessionKey;
 impl Shard {
     /// Counts what a session holds now.
     pub(super) fn count_held(&mut self, key: SessionKey) {
-        let Some(entry) = self.entry_mut(key) else { return };
+        // What other shards hold here is within their credit.
+        let Some(entry) = self.entry_mut(key).filter(|entry| entry.link.is_none()) else { return };
         let now = entry.session.held_bytes();
         let before = std::mem::replace(&mut entry.held_bytes, now);
         self.held_bytes = self.held_bytes + now - before;
@@ -36,7 +37,7 @@ impl Shard {
         let most = self
             .sessions
             .iter()
-            .filter(|(_, entry)| !entry.session.is_closed())
+            .filter(|(_, entry)| !entry.session.is_closed() && entry.link.is_none())
             .max_by_key(|(_, entry)| entry.held_bytes)
             .map(|(index, entry)| SessionKey { index: index as u32, generation: entry.generation });
         let Some(key) = most else { return };
@@ -52,7 +53,10 @@ impl Shard {
         if self.windows >= self.limits.publisher_windows_max {
             return;
         }
-        let Some(entry) = self.entry_mut(key).filter(|entry| !entry.has_window) else { return };
+        let Some(entry) = self.entry_mut(key) else { return };
+        if entry.has_window || entry.link.is_some() {
+            return;
+        }
         entry.has_window = true;
         entry.session.widen_window();
         self.windows += 1;

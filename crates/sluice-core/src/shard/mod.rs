@@ -1,5 +1,6 @@
 //! The state machine of one worker: sessions, tracks, and what flows between them.
 //!
+//! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
 //! `publisher` is what publishers do, `subscriber` what viewers do, `upstream` what the shard asks
 //! of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver` objects going
 //! out.
@@ -8,7 +9,11 @@ mod data;
 mod deliver;
 mod fetching;
 mod held;
+mod links;
+mod message;
 mod publisher;
+mod remote;
+mod spread;
 mod subscriber;
 mod upstream;
 
@@ -17,21 +22,26 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use sluice_proto::model::{
-    DoneCode, Request, RequestCode, RequestError, RequestId, ResetCode, SessionCode, TrackNamespace,
+    DoneCode, FullTrackName, Request, RequestCode, RequestError, RequestId, ResetCode, SessionCode,
+    TrackNamespace,
 };
 use sluice_proto::session::{
-    ReadProgress, RequestEnd, Session, SessionConfig, SessionEnd, SessionEvent,
+    ReadProgress, RequestEnd, Response, Session, SessionConfig, SessionEnd, SessionEvent,
 };
 use sluice_proto::transport::{PeerInfo, StreamId, Transport};
 use sluice_proto::wire::{Place, Violation};
 
-use crate::ids::{RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
+use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
 use crate::limits::Limits;
 use crate::namespace::NamespaceTree;
 use crate::notice::{Census, Notice, PeerName};
+use crate::placement::{Placement, ShardId};
 use crate::store::{Demand, FeedKey, Payloads, TrackStore, reclaim};
 use crate::timers::Timers;
 use crate::track::Track;
+use links::Links;
+pub use message::ShardMessage;
+use spread::{Spread, SpreadKey};
 
 /// What sets sessions apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +75,14 @@ enum Role {
     UpFetch(TrackId),
     /// The peer's TRACK_STATUS, waiting.
     Status(TrackId),
+    /// The peer's TRACK_STATUS, passed on to the home of the track.
+    StatusAway(RequestKey),
+    /// A TRACK_STATUS of ours to the home, for a session here.
+    StatusFor(RequestKey),
+    /// A TRACK_STATUS of ours to the home, for fetches that wait here.
+    Probe(TrackId),
+    /// A request of ours that tells another shard of what a session here asked for.
+    Spread(SpreadKey),
 }
 
 /// A data stream that comes in.
@@ -79,6 +97,10 @@ struct SessionEntry {
     generation: u32,
     session: Session,
     scope: ScopeId,
+    /// The shard at the other end, if it is no peer but one of ours.
+    link: Option<ShardId>,
+    /// Setup is done and its scope known.
+    is_greeted: bool,
     requests: BTreeMap<RequestId, Role>,
     streams_in: HashMap<StreamId, InStream>,
     /// Parameters of interests, for the tracks offered in return.
@@ -115,7 +137,12 @@ enum Drain {
 /// One worker's relay. See the crate's documentation for how it is driven.
 pub struct Shard {
     limits: Limits,
+    /// Those for links to other shards: these are not moved on, they lag.
+    link_limits: Limits,
     scoping: Scoping,
+    placement: Placement,
+    links: Links,
+    spreads: BTreeMap<SpreadKey, Spread>,
     sessions: Slab<SessionEntry>,
     generations: u32,
     /// Of authority and path, as long as a session has them.
@@ -152,10 +179,14 @@ const NOTICES_MAX: usize = 4096;
 
 impl Shard {
     /// A shard without sessions.
-    pub fn new(limits: Limits, scoping: Scoping) -> Self {
+    pub fn new(limits: Limits, scoping: Scoping, placement: Placement) -> Self {
         Self {
+            link_limits: links::limits_of_links(&limits),
             limits,
             scoping,
+            placement,
+            links: Links::default(),
+            spreads: BTreeMap::new(),
             sessions: Slab::new(),
             generations: 0,
             scopes: BTreeMap::new(),
@@ -187,12 +218,18 @@ impl Shard {
         info: &PeerInfo,
         now: Instant,
     ) -> SessionKey {
+        self.enter_session(Session::new(config, info, now), None)
+    }
+
+    fn enter_session(&mut self, session: Session, link: Option<ShardId>) -> SessionKey {
         self.generations = self.generations.wrapping_add(1);
         let generation = self.generations;
         let entry = SessionEntry {
             generation,
-            session: Session::new(config, info, now),
+            session,
             scope: ScopeId::default(),
+            link,
+            is_greeted: false,
             requests: BTreeMap::new(),
             streams_in: HashMap::new(),
             interests: BTreeMap::new(),
@@ -228,7 +265,9 @@ impl Shard {
     }
 
     fn drain_events(&mut self, key: SessionKey, now: Instant) {
-        while let Some(event) = self.entry_mut(key).and_then(|e| e.session.poll_event()) {
+        while self.may_act(key)
+            && let Some(event) = self.entry_mut(key).and_then(|e| e.session.poll_event())
+        {
             self.handle_event(key, event, now);
         }
         self.count_held(key);
@@ -237,7 +276,7 @@ impl Shard {
 
     fn handle_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
         match event {
-            SessionEvent::Ready(options) => self.handle_ready(key, options.implementation),
+            SessionEvent::Ready(options) => self.handle_ready(key, options.implementation, now),
             SessionEvent::Request { id, request } => self.handle_request(key, id, request, now),
             SessionEvent::Update { id, update_id, update } => {
                 self.handle_update(key, id, update_id, update, now);
@@ -248,8 +287,10 @@ impl Shard {
             SessionEvent::Closed(end) => self.end_session(key, end, now),
             SessionEvent::Fault { violation, place } => self.tell_fault(key, violation, place),
             SessionEvent::OutStopped { stream, .. } => self.handle_out_stopped(key, stream),
-            SessionEvent::UpdateResponse { .. }
-            | SessionEvent::Namespace { .. }
+            SessionEvent::UpdateResponse { id, result, .. } => {
+                self.handle_update_response(key, id, result, now);
+            }
+            SessionEvent::Namespace { .. }
             | SessionEvent::NamespaceDone { .. }
             | SessionEvent::PublishBlocked { .. }
             | SessionEvent::StateNotify { .. }
@@ -261,32 +302,51 @@ impl Shard {
         }
     }
 
-    fn handle_ready(&mut self, session: SessionKey, implementation: Option<String>) {
+    fn handle_ready(&mut self, session: SessionKey, implementation: Option<String>, now: Instant) {
+        let Some(entry) = self.entry_mut(session) else { return };
+        entry.is_greeted = true;
+        if entry.link.is_some() {
+            return self.link_ready(session, now);
+        }
+        let info = entry.session.info();
+        let name = (
+            info.authority.clone().unwrap_or_default(),
+            info.path.clone().unwrap_or_else(|| "/".to_owned()),
+        );
         let scope = match self.scoping {
             Scoping::One => ScopeId::default(),
-            Scoping::ByAuthorityAndPath => {
-                let Some(entry) = self.entry(session) else { return };
-                let info = entry.session.info();
-                let name = (
-                    info.authority.clone().unwrap_or_default(),
-                    info.path.clone().unwrap_or_else(|| "/".to_owned()),
-                );
-                self.next_scope += 1;
-                *self.scopes.entry(name).or_insert(ScopeId(self.next_scope))
-            }
+            Scoping::ByAuthorityAndPath => self.scope_of(&name),
         };
+        if self.scopes.len() > self.limits.linked_scopes_max && !self.placement.is_alone() {
+            self.scopes.remove(&name);
+            if let Some(entry) = self.entry_mut(session) {
+                entry.session.close(SessionCode::Internal, "this relay has too many scopes");
+            }
+            return;
+        }
         if let Some(entry) = self.entry_mut(session) {
             entry.scope = scope;
         }
+        self.open_links(scope, now);
         self.notice(Notice::SessionReady { session, implementation });
     }
 
+    /// The scope of a name. The nameless one is everyone's when scopes are not kept apart.
+    fn scope_of(&mut self, name: &(String, String)) -> ScopeId {
+        if name.1.is_empty() {
+            return ScopeId::default();
+        }
+        self.next_scope += 1;
+        *self.scopes.entry(name.clone()).or_insert(ScopeId(self.next_scope))
+    }
+
     fn handle_request(&mut self, key: SessionKey, id: RequestId, request: Request, now: Instant) {
-        if !matches!(self.drain, Drain::No) {
+        // Other shards ask for what runs there already: new requests were refused by them.
+        if !matches!(self.drain, Drain::No) && !self.is_link(key) {
             let error = RequestError::new(RequestCode::GoingAway, "this relay is draining");
             return self.refuse(key, id, error);
         }
-        if self.held_bytes > self.limits.held_bytes_max {
+        if self.held_bytes > self.limits.held_bytes_max && !self.is_link(key) {
             let reason = "this relay holds as much as it may";
             let mut error = RequestError::new(RequestCode::ExcessiveLoad, reason);
             error.retry_after = Some(Duration::from_secs(1));
@@ -321,6 +381,16 @@ impl Shard {
                 }
                 self.forget(key, id);
             }
+            Some(Role::StatusAway(away)) => {
+                self.forget(key, id);
+                self.cancel_request(away);
+            }
+            Some(Role::StatusFor(who)) => {
+                let error = RequestError::new(RequestCode::Internal, "the answer was lost");
+                self.status_answered(key, id, who, Response::Error(error));
+            }
+            Some(Role::Probe(track)) => self.probe_answered(key, id, track, None, now),
+            Some(Role::Spread(_)) => self.forget(key, id),
             None => {}
         }
     }
@@ -350,6 +420,9 @@ impl Shard {
         self.timers.set(TimerKey::Delivery(key), None);
         // A close of ours still has to be written: the entry goes at the next flush.
         self.dirty.insert(key);
+        if let Some(shard) = self.entry(key).and_then(|entry| entry.link) {
+            return self.link_lost(key, shard, &end);
+        }
         if let Some(peer) = self.peer_name(key) {
             self.notice(Notice::SessionClosed { peer, end });
         }
@@ -406,7 +479,7 @@ impl Shard {
             return;
         }
         self.drain = Drain::Until(deadline);
-        for key in self.session_keys() {
+        for key in self.peer_keys() {
             if let Some(entry) = self.entry_mut(key) {
                 entry.session.goaway(uri, None);
                 self.dirty.insert(key);
@@ -416,7 +489,7 @@ impl Shard {
 
     /// Whether draining is over: every session was told and closed.
     pub fn is_drained(&self) -> bool {
-        matches!(self.drain, Drain::Done) && self.sessions.is_empty()
+        matches!(self.drain, Drain::Done) && self.peer_keys().is_empty()
     }
 
     fn advance_drain(&mut self, now: Instant) {
@@ -433,7 +506,7 @@ impl Shard {
                 self.drain = Drain::Closing(now + self.drain_linger);
             }
             Drain::Closing(at) if now >= at => {
-                for key in self.session_keys() {
+                for key in self.peer_keys() {
                     if let Some(entry) = self.entry_mut(key) {
                         entry.session.close(SessionCode::NoError, "the relay is going away");
                         self.drain_events(key, now);
@@ -455,7 +528,7 @@ impl Shard {
         let tracks = || self.tracks.values();
         let (namespaces, interests) = self.namespaces.counts();
         Census {
-            sessions: self.sessions.len(),
+            sessions: self.peer_keys().len(),
             tracks: self.tracks.len(),
             upstreams: tracks().map(|track| track.upstreams.len()).sum(),
             downstreams: tracks().map(|track| track.downstreams.len()).sum(),
@@ -464,7 +537,7 @@ impl Shard {
             interests,
             store_bytes: self.store_bytes,
             held_bytes: self.held_bytes,
-            timers: self.timers.len(),
+            timers: self.timers.len() - self.link_timers(),
         }
     }
 
@@ -483,11 +556,43 @@ impl Shard {
         self.sessions.get_mut(key.index as usize).filter(|entry| entry.generation == key.generation)
     }
 
-    fn session_keys(&self) -> Vec<SessionKey> {
+    fn session_keys(&self) -> impl Iterator<Item = SessionKey> + '_ {
         self.sessions
             .iter()
             .map(|(index, entry)| SessionKey { index: index as u32, generation: entry.generation })
-            .collect()
+    }
+
+    /// Sessions with peers, not those with other shards.
+    fn peer_keys(&self) -> Vec<SessionKey> {
+        self.session_keys().filter(|key| !self.is_link(*key)).collect()
+    }
+
+    /// What this shard is to a track that a session asks for.
+    fn key_for_taker(&self, session: SessionKey, name: FullTrackName) -> TrackKey {
+        self.key_for(session, name, Part::Replica, Part::Ingest)
+    }
+
+    /// What this shard is to a track that a session offers.
+    fn key_for_publisher(&self, session: SessionKey, name: FullTrackName) -> TrackKey {
+        self.key_for(session, name, Part::Ingest, Part::Replica)
+    }
+
+    fn key_for(
+        &self,
+        session: SessionKey,
+        name: FullTrackName,
+        of_peer: Part,
+        of_link: Part,
+    ) -> TrackKey {
+        let scope = self.entry(session).map_or(ScopeId::default(), |entry| entry.scope);
+        let part = if self.home_of(scope, &name) == self.placement.own() {
+            Part::Home
+        } else if self.is_link(session) {
+            of_link
+        } else {
+            of_peer
+        };
+        TrackKey { scope, name, part }
     }
 
     fn refuse(&mut self, key: SessionKey, id: RequestId, error: RequestError) {
@@ -520,6 +625,7 @@ impl Shard {
         let max = self.limits.faults_told_max;
         let Some(peer) = self.peer_name(key) else { return };
         let Some(entry) = self.entry_mut(key).filter(|entry| entry.faults < max) else { return };
+        debug_assert!(entry.link.is_none(), "one shard broke a rule of another: {violation:?}");
         entry.faults += 1;
         let last = entry.faults == max;
         self.notice(Notice::PeerFault { peer, violation, place, last });
@@ -535,7 +641,8 @@ impl Shard {
         }
         let id = TrackId(self.next_track);
         self.next_track += 1;
-        let store = TrackStore::new(self.limits.store, Payloads::Copy);
+        let payloads = if key.part == Part::Replica { Payloads::Share } else { Payloads::Copy };
+        let store = TrackStore::new(self.limits.store, payloads);
         self.names.insert(key.clone(), id);
         self.tracks.insert(id, Track::new(key, store));
         self.touched.insert(id);
@@ -550,7 +657,7 @@ impl Shard {
         self.fresh.remove(&id);
         self.reforward.remove(&id);
         self.touched.remove(&id);
-        if track.described {
+        if track.described && track.key.part == Part::Home {
             let reason = "nobody publishes or takes it any more".to_owned();
             self.notice(Notice::TrackEnded { track: track.key.name, reason });
         }

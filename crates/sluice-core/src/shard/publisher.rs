@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use sluice_proto::model::{
-    Publish, PublishOk, RequestCode, RequestError, RequestId, RequestOk, ResetCode, TrackNamespace,
+    Publish, PublishOk, RequestCode, RequestError, RequestId, ResetCode, TrackNamespace,
 };
 
 use sluice_proto::wire::RequestTransport;
 
-use super::{Role, Shard};
+use super::{Role, Shard, SpreadKey};
 use crate::downstream::Phase;
-use crate::ids::{SessionKey, TrackId, TrackKey};
+use crate::ids::{Part, SessionKey, TrackId};
 use crate::notice::Notice;
 use crate::store::{DeliveryRule, PriorityRule, SourceRules};
 use crate::track::{Origin, Upstream};
@@ -29,17 +29,20 @@ impl Shard {
             let error = RequestError::new(RequestCode::DoesNotExist, "a reserved namespace");
             return self.refuse(key, id, error);
         }
-        if entry.namespaces >= max {
+        let of_shard = entry.link.is_some();
+        if entry.namespaces >= max && !of_shard {
             let reason = format!("{max} namespaces are published by this session");
             let error = RequestError::new(RequestCode::ExcessiveLoad, reason);
             return self.refuse(key, id, error);
         }
         entry.namespaces += 1;
         entry.requests.insert(id, Role::Namespace(namespace.clone()));
-        entry.session.request_ok(id, RequestOk::default());
         let scope = entry.scope;
         self.grant_window(key);
         let who = Self::request_key(key, id);
+        if of_shard || self.spread(SpreadKey::Namespace(scope, namespace.clone()), who) {
+            self.namespace_known(who);
+        }
         if self.namespaces.publish(scope, &namespace, who) {
             for (interested, interest, prefix) in self.namespaces.interested(scope, &namespace) {
                 if !interest.namespaces() {
@@ -79,7 +82,9 @@ impl Shard {
         let Some(entry) = self.entry_mut(key) else { return };
         entry.namespaces = entry.namespaces.saturating_sub(1);
         let scope = entry.scope;
-        if !self.namespaces.withdraw(scope, namespace, Self::request_key(key, id)) {
+        let who = Self::request_key(key, id);
+        self.unspread(&SpreadKey::Namespace(scope, namespace.clone()), who);
+        if !self.namespaces.withdraw(scope, namespace, who) {
             return;
         }
         for (interested, interest, prefix) in self.namespaces.interested(scope, namespace) {
@@ -100,8 +105,6 @@ impl Shard {
         publish: Publish,
         now: Instant,
     ) {
-        let Some(entry) = self.entry(key) else { return };
-        let scope = entry.scope;
         if is_reserved(publish.track.namespace()) {
             let error = RequestError::new(RequestCode::Uninterested, "a reserved namespace");
             return self.refuse(key, id, error);
@@ -111,7 +114,8 @@ impl Shard {
             let error = RequestError::new(RequestCode::UnsupportedExtension, reason);
             return self.refuse(key, id, error);
         }
-        let name = TrackKey { scope, name: publish.track.clone() };
+        let name = self.key_for_publisher(key, publish.track.clone());
+        let part = name.part;
         let Some(track_id) = self.track_of(name) else {
             let error = RequestError::new(RequestCode::ExcessiveLoad, "too many tracks");
             return self.refuse(key, id, error);
@@ -127,24 +131,23 @@ impl Shard {
         }
         let forward = track.wants_objects();
         let source = track.store.add_source(rules);
-        let upstream = Upstream {
-            origin: Origin::Publish,
-            source: Some(source),
-            forward,
-            streams_seen: 0,
-            done: None,
-            doubted_until: None,
-            feeds_open: 0,
-        };
-        track.upstreams.insert(Self::request_key(key, id), upstream);
+        let who = Self::request_key(key, id);
+        track.upstreams.insert(who, Upstream::new(Origin::Publish, Some(source), forward));
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Upstream(track_id));
+        }
+        if part == Part::Ingest {
+            self.grant_window(key);
+            self.established(track_id, publish.largest, &publish.properties, now);
+            return self.offer_home(track_id, who, now);
+        }
+        if let Some(entry) = self.entry_mut(key) {
             let ok = PublishOk { forward: Some(forward), ..PublishOk::default() };
             entry.session.publish_ok(id, ok);
         }
         self.grant_window(key);
         self.established(track_id, publish.largest, &publish.properties, now);
-        self.offer_to_interested(key, track_id);
+        self.offer_to_interested(track_id);
     }
 
     /// A publisher accepted, or offered: its facts, and the viewers that waited for it.
@@ -179,9 +182,9 @@ impl Shard {
             .filter(|(_, down)| matches!(down.phase, Phase::Held { .. } | Phase::Waiting))
             .map(|(who, _)| *who)
             .collect();
-        let name = track.key.name.clone();
+        let (name, part) = (track.key.name.clone(), track.key.part);
         self.touched.insert(track_id);
-        if first {
+        if first && part == Part::Home {
             self.notice(Notice::TrackStarted { track: name });
         }
         for who in waiting {

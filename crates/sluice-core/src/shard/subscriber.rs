@@ -11,9 +11,9 @@ use sluice_proto::session::{CommandError, Response};
 use sluice_proto::wire::InterestForm;
 
 use super::publisher::is_reserved;
-use super::{Role, Shard, TimerKey};
+use super::{Role, Shard, SpreadKey, TimerKey};
 use crate::downstream::{Downstream, Phase};
-use crate::ids::{RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
+use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
 
 /// What an interest says of the tracks offered in return.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,12 +35,12 @@ impl Shard {
         now: Instant,
     ) {
         let Some(entry) = self.entry(key) else { return };
-        let scope = entry.scope;
-        let several = entry.session.dialect().is_some_and(|d| d.several_subscriptions);
-        if let Some(error) = self.refusal_of(key, scope, &request, several) {
+        let several = entry.link.is_some()
+            || entry.session.dialect().is_some_and(|d| d.several_subscriptions);
+        let name = self.key_for_taker(key, request.track.clone());
+        if let Some(error) = self.refusal_of(key, &name, &request, several) {
             return self.refuse(key, id, error);
         }
-        let name = TrackKey { scope, name: request.track.clone() };
         let Some(track_id) = self.track_of(name) else {
             let error = RequestError::new(RequestCode::ExcessiveLoad, "too many tracks");
             return self.refuse(key, id, error);
@@ -56,11 +56,14 @@ impl Shard {
             down.order = order;
         }
         let rendezvous = request.rendezvous_timeout.map(|t| t.min(self.limits.rendezvous_max));
+        let forward = down.forward;
         down.asked = Some(Box::new(request));
         let who = Self::request_key(key, id);
         track.downstreams.insert(who, down);
         let first = track.downstreams.len() == 1;
-        let established = track.is_established();
+        let established = track.is_established() && !(forward && track.is_stale());
+        let resumes = track.is_established() && !established;
+        let is_replica = track.key.part == Part::Replica;
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Downstream(track_id));
         }
@@ -74,12 +77,18 @@ impl Shard {
             }
             return;
         }
+        if resumes {
+            // The home says from where it goes on, and that is what the viewer is told.
+            return self.update_forward(track_id);
+        }
         let asked = self.subscribe_upstream(track_id);
         let pending = self.tracks.get(&track_id).is_some_and(|track| track.is_pending());
-        if asked || pending {
+        let rendezvous = rendezvous.filter(|wait| !wait.is_zero());
+        // A home that waits for a publisher does so for the most patient viewer.
+        if (asked || pending) && !(is_replica && rendezvous.is_some()) {
             return;
         }
-        match rendezvous.filter(|wait| !wait.is_zero()) {
+        match rendezvous {
             Some(wait) => {
                 if let Some(down) = self.downstream_mut(who, track_id) {
                     down.phase = Phase::Held { until: now + wait };
@@ -96,7 +105,7 @@ impl Shard {
     fn refusal_of(
         &self,
         key: SessionKey,
-        scope: ScopeId,
+        name: &TrackKey,
         request: &Subscribe,
         several: bool,
     ) -> Option<RequestError> {
@@ -106,8 +115,7 @@ impl Shard {
         if !request.range_filters.is_empty() {
             return Some(RequestError::new(RequestCode::InvalidFilter, "no range filters here"));
         }
-        let name = TrackKey { scope, name: request.track.clone() };
-        let track = self.names.get(&name).and_then(|id| self.tracks.get(id))?;
+        let track = self.names.get(name).and_then(|id| self.tracks.get(id))?;
         let twice = !several && track.downstreams.keys().any(|who| who.session == key);
         twice.then(|| {
             RequestError::new(RequestCode::DuplicateSubscription, "subscribed to it already")
@@ -270,6 +278,10 @@ impl Shard {
             entry.requests.insert(who.request, Role::Interest(changed.clone()));
             self.namespaces.unwant(scope, prefix, who);
             self.namespaces.want(scope, &changed, who, interest);
+            if interest.tracks() {
+                self.unspread(&SpreadKey::Interest(scope, prefix.clone()), who);
+                self.spread(SpreadKey::Interest(scope, changed.clone()), who);
+            }
             self.tell_interested(who, scope, &changed, interest);
         }
     }
@@ -285,19 +297,21 @@ impl Shard {
         let Some(entry) = self.entry(key) else { return };
         let Some(dialect) = entry.session.dialect() else { return };
         let separate = dialect.interests == InterestForm::Separate;
-        let overlaps = entry.requests.iter().any(|(other, role)| {
-            let Role::Interest(prefix) = role else { return false };
-            let same_kind = !separate
-                || entry.interests.get(other).is_some_and(|w| w.interest == request.interest);
-            same_kind
-                && (prefix.is_prefix_of(&request.prefix) || request.prefix.is_prefix_of(prefix))
-        });
+        let of_shard = entry.link.is_some();
+        let overlaps = !of_shard
+            && entry.requests.iter().any(|(other, role)| {
+                let Role::Interest(prefix) = role else { return false };
+                let same_kind = !separate
+                    || entry.interests.get(other).is_some_and(|w| w.interest == request.interest);
+                same_kind
+                    && (prefix.is_prefix_of(&request.prefix) || request.prefix.is_prefix_of(prefix))
+            });
         if overlaps {
             let reason = "this session is interested in an overlapping prefix already";
             let error = RequestError::new(RequestCode::PrefixOverlap, reason);
             return self.refuse(key, id, error);
         }
-        if entry.interests.len() >= max {
+        if entry.interests.len() >= max && !of_shard {
             let reason = format!("{max} interests of this session");
             let error = RequestError::new(RequestCode::ExcessiveLoad, reason);
             return self.refuse(key, id, error);
@@ -327,10 +341,26 @@ impl Shard {
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Interest(request.prefix.clone()));
             entry.interests.insert(id, wanted);
-            entry.session.request_ok(id, RequestOk::default());
         }
-        self.namespaces.want(scope, &request.prefix, who, request.interest);
-        self.tell_interested(who, scope, &request.prefix, request.interest);
+        let known = of_shard
+            || !request.interest.tracks()
+            || self.spread(SpreadKey::Interest(scope, request.prefix.clone()), who);
+        if known {
+            self.interest_known(who);
+        }
+    }
+
+    /// Every shard knows of an interest: it is answered, and told of what there is.
+    pub(super) fn interest_known(&mut self, who: RequestKey) {
+        let Some(entry) = self.entry_mut(who.session) else { return };
+        let scope = entry.scope;
+        let Some(Role::Interest(prefix)) = entry.requests.get(&who.request).cloned() else {
+            return;
+        };
+        let Some(interest) = entry.interests.get(&who.request).map(|w| w.interest) else { return };
+        entry.session.request_ok(who.request, RequestOk::default());
+        self.namespaces.want(scope, &prefix, who, interest);
+        self.tell_interested(who, scope, &prefix, interest);
     }
 
     /// Tells a new interest of what there is already.
@@ -350,11 +380,14 @@ impl Shard {
             }
         }
         if interest.tracks() {
+            let of_shard = self.is_link(who.session);
             let offered: Vec<TrackId> = self
                 .tracks
                 .iter()
                 .filter(|(_, track)| {
                     track.key.scope == scope
+                        && track.key.part != Part::Ingest
+                        && (track.key.part == Part::Home || !of_shard)
                         && prefix.is_prefix_of(track.key.name.namespace())
                         && track.upstreams.values().any(|up| {
                             up.origin == crate::track::Origin::Publish && up.is_established()
@@ -379,24 +412,31 @@ impl Shard {
         let Some(entry) = self.entry_mut(key) else { return };
         entry.interests.remove(&id);
         let scope = entry.scope;
-        self.namespaces.unwant(scope, prefix, Self::request_key(key, id));
+        let who = Self::request_key(key, id);
+        self.unspread(&SpreadKey::Interest(scope, prefix.clone()), who);
+        self.namespaces.unwant(scope, prefix, who);
     }
 
     /// Offers a track that was published to everyone interested in its namespace.
-    pub(super) fn offer_to_interested(&mut self, _by: SessionKey, track_id: TrackId) {
+    pub(super) fn offer_to_interested(&mut self, track_id: TrackId) {
         let Some(track) = self.tracks.get(&track_id) else { return };
         let (scope, namespace) = (track.key.scope, track.key.name.namespace().clone());
+        let is_home = track.key.part == Part::Home;
         for (who, interest, _) in self.namespaces.interested(scope, &namespace) {
-            if interest.tracks() {
+            if interest.tracks() && (is_home || !self.is_link(who.session)) {
                 self.offer(who, track_id);
             }
         }
     }
 
     fn offer(&mut self, interest: RequestKey, track_id: TrackId) {
-        let Some(track) = self.tracks.get(&track_id) else { return };
         let session = interest.session;
-        let own = track.upstreams.keys().any(|who| who.session == session);
+        if self.is_link(session) {
+            self.offer_link(session, track_id);
+            return;
+        }
+        let own = self.publishes(session, track_id);
+        let Some(track) = self.tracks.get(&track_id) else { return };
         let takes = track.downstreams.keys().any(|who| who.session == session);
         let largest = track.store.largest();
         let properties = track.properties.clone();
@@ -490,9 +530,11 @@ impl Shard {
         request: &TrackStatus,
         now: Instant,
     ) {
-        let Some(entry) = self.entry(key) else { return };
-        let name = TrackKey { scope: entry.scope, name: request.track.clone() };
+        let name = self.key_for_taker(key, request.track.clone());
         let who = Self::request_key(key, id);
+        if name.part == Part::Replica {
+            return self.ask_status(who, request);
+        }
         let known = self.names.get(&name).copied();
         if let Some(track) = known.and_then(|id| self.tracks.get(&id))
             && track.is_established()

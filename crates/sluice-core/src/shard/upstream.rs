@@ -1,7 +1,7 @@
 //! What the shard asks of publishers: one subscription for all viewers of a track.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
     DoneCode, Location, LocationFilter, Request, RequestCode, RequestError, RequestId,
@@ -11,7 +11,7 @@ use sluice_proto::session::{CommandError, RequestEnd, Response};
 
 use super::{InStream, Role, Shard, TimerKey};
 use crate::downstream::Phase;
-use crate::ids::{RequestKey, SessionKey, TrackId};
+use crate::ids::{Part, RequestKey, SessionKey, TrackId};
 use crate::track::{Origin, Upstream};
 
 impl Shard {
@@ -22,13 +22,9 @@ impl Shard {
         let key = track.key.clone();
         let forward = track.wants_objects();
         let asked: Vec<SessionKey> = track.upstreams.keys().map(|who| who.session).collect();
-        let mut publishers: Vec<SessionKey> = self
-            .namespaces
-            .publishers(key.scope, key.name.namespace())
-            .into_iter()
-            .map(|who| who.session)
-            .filter(|session| !asked.contains(session))
-            .collect();
+        let rendezvous = if key.part == Part::Replica { track.rendezvous() } else { None };
+        let mut publishers = self.publishers_of(track_id);
+        publishers.retain(|session| !asked.contains(session));
         publishers.sort();
         publishers.dedup();
         let mut any = false;
@@ -43,26 +39,36 @@ impl Shard {
                 track: key.name.clone(),
                 filter: LocationFilter::NextObject,
                 forward: Some(forward),
+                rendezvous_timeout: rendezvous,
                 ..Subscribe::default()
             };
             let Ok(id) = entry.session.request(Request::Subscribe(request)) else { continue };
             entry.requests.insert(id, Role::Upstream(track_id));
             self.dirty.insert(session);
-            let upstream = Upstream {
-                origin: Origin::Subscribe,
-                source: None,
-                forward,
-                streams_seen: 0,
-                done: None,
-                doubted_until: None,
-                feeds_open: 0,
-            };
+            let mut upstream = Upstream::new(Origin::Subscribe, None, forward);
+            upstream.rendezvous = rendezvous;
             if let Some(track) = self.tracks.get_mut(&track_id) {
                 track.upstreams.insert(Self::request_key(session, id), upstream);
             }
             any = true;
         }
         any
+    }
+
+    /// Who may be asked for a track: its home if that is elsewhere, else those who publish its
+    /// namespace; for the home only those here, as it asks the others itself.
+    fn publishers_of(&self, track_id: TrackId) -> Vec<SessionKey> {
+        let Some(track) = self.tracks.get(&track_id) else { return Vec::new() };
+        let key = &track.key;
+        if key.part == Part::Replica {
+            return self.link_home(track_id).into_iter().collect();
+        }
+        self.namespaces
+            .publishers(key.scope, key.name.namespace())
+            .into_iter()
+            .map(|who| who.session)
+            .filter(|session| key.part == Part::Home || !self.is_link(*session))
+            .collect()
     }
 
     pub(super) fn handle_response(
@@ -95,6 +101,15 @@ impl Shard {
             (Some(Role::Upstream(track)), Response::Error(error)) => {
                 self.upstream_refused(key, id, track, error, now);
             }
+            (Some(Role::Downstream(track)), response) if self.is_link(key) => {
+                self.link_answered(Self::request_key(key, id), track, response, now);
+            }
+            (Some(Role::Spread(spread)), _) => self.spread_answered(key, id, &spread),
+            (Some(Role::StatusFor(who)), response) => self.status_answered(key, id, who, response),
+            (Some(Role::Probe(track)), Response::Ok(ok)) => {
+                self.probe_answered(key, id, track, Some(ok), now);
+            }
+            (Some(Role::Probe(track)), _) => self.probe_answered(key, id, track, None, now),
             (Some(Role::Downstream(track)), response) => {
                 self.offer_answered(key, id, track, response, now);
             }
@@ -131,7 +146,12 @@ impl Shard {
     ) {
         self.forget(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
-        track.upstreams.remove(&Self::request_key(key, id));
+        let refused = track.upstreams.remove(&Self::request_key(key, id));
+        let asked = refused.and_then(|upstream| upstream.rendezvous);
+        if track.key.part == Part::Replica && self.home_waits_more(track_id, &error, asked) {
+            return;
+        }
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
         track.refusal = Some(match track.refusal.take() {
             Some(before) if rank(before.code) >= rank(error.code) => before,
             _ => error,
@@ -143,6 +163,24 @@ impl Shard {
         let error = refusal
             .unwrap_or_else(|| RequestError::new(RequestCode::DoesNotExist, "nobody publishes it"));
         self.fail_waiting(track_id, &error, now);
+        self.without_source(track_id, now);
+    }
+
+    /// The home waited in vain for a publisher, or did not wait: some viewers wait longer.
+    fn home_waits_more(
+        &mut self,
+        track_id: TrackId,
+        error: &RequestError,
+        asked: Option<Duration>,
+    ) -> bool {
+        let Some(track) = self.tracks.get(&track_id) else { return false };
+        let held = track.downstreams.values().any(|d| matches!(d.phase, Phase::Held { .. }));
+        let worth = match error.code {
+            RequestCode::Timeout => true,
+            RequestCode::DoesNotExist => asked.is_none(),
+            _ => false,
+        };
+        held && worth && !track.is_established() && self.subscribe_upstream(track_id)
     }
 
     /// No publisher accepted: everyone who waits is told.
@@ -151,7 +189,12 @@ impl Shard {
         let waiting: Vec<RequestKey> = track
             .downstreams
             .iter()
-            .filter(|(_, down)| down.phase == Phase::Waiting)
+            .filter(|(_, down)| match down.phase {
+                Phase::Waiting => true,
+                // The home holds them, and does so no more.
+                Phase::Held { .. } => track.key.part == Part::Replica,
+                _ => false,
+            })
             .map(|(who, _)| *who)
             .collect();
         for who in waiting {
@@ -176,6 +219,7 @@ impl Shard {
                 continue;
             }
             let wanted = track.wants_objects();
+            let is_replica = track.key.part == Part::Replica;
             let told: Vec<RequestKey> = track
                 .upstreams
                 .iter()
@@ -195,6 +239,7 @@ impl Shard {
                     self.tracks.get_mut(&track_id).and_then(|track| track.upstreams.get_mut(&who))
                 {
                     up.forward = wanted;
+                    up.is_resuming = wanted && is_replica;
                 }
             }
         }
@@ -284,6 +329,7 @@ impl Shard {
                 if !track.is_established() && !track.is_pending() {
                     let error = RequestError::new(RequestCode::DoesNotExist, "the publisher left");
                     self.fail_waiting(track_id, &error, now);
+                    self.without_source(track_id, now);
                 }
             }
         }
@@ -292,7 +338,6 @@ impl Shard {
     /// One source less. Without any, viewers are told the last word, or are kept a while for
     /// another publisher if there was none.
     fn source_gone(&mut self, track_id: TrackId, word: Option<(DoneCode, String)>, now: Instant) {
-        let hold = self.limits.source_hold;
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         self.touched.insert(track_id);
         if track.upstreams.values().any(|up| up.source.is_some()) || track.is_pending() {
@@ -303,13 +348,31 @@ impl Shard {
                 if self.subscribe_upstream(track_id) {
                     return;
                 }
-                if let Some(track) = self.tracks.get_mut(&track_id) {
-                    track.hold_until = Some(now + hold);
-                }
+                return self.without_source(track_id, now);
             }
             Some((code, reason)) => {
                 track.described = false;
                 self.end_track(track_id, code, &reason);
+            }
+        }
+        self.track_unwanted(track_id, now);
+    }
+
+    /// Nobody publishes a track any more and nobody else can be asked: whoever takes it is kept a
+    /// while. It is the home that keeps them.
+    fn without_source(&mut self, track_id: TrackId, now: Instant) {
+        let hold = self.limits.source_hold;
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let flows = |down: &crate::downstream::Downstream| {
+            matches!(down.phase, Phase::Live | Phase::Offered)
+        };
+        let has_takers = track.downstreams.values().any(flows);
+        if track.upstreams.is_empty() && track.hold_until.is_none() && has_takers {
+            if track.key.part == Part::Ingest {
+                track.described = false;
+                self.end_track(track_id, DoneCode::GoingAway, "its publisher left");
+            } else {
+                track.hold_until = Some(now + hold);
             }
         }
         self.track_unwanted(track_id, now);
@@ -326,7 +389,9 @@ impl Shard {
         if track.upstreams.is_empty() {
             return self.drop_track(track_id);
         }
-        track.linger_until = Some(now + linger);
+        // It is the home that keeps a track for those who come back.
+        let lingers = track.key.part == Part::Home;
+        track.linger_until = Some(if lingers { now + linger } else { now });
     }
 
     /// A deadline of a track has come.

@@ -37,6 +37,9 @@ pub fn write(notice: &Notice) {
         Notice::ViewerBehind { session, track, undelivered_bytes } => {
             tracing::info!(%session, %track, undelivered_bytes, "slow viewer moved on");
         }
+        Notice::ShardLost { shard, end } => {
+            tracing::error!(%shard, ?end, "the link to another worker broke: please report this");
+        }
         Notice::MemoryReclaimed { groups, freed_bytes } => {
             tracing::info!(groups, freed_bytes, "oldest groups given up for memory");
         }

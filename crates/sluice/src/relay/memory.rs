@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::settings::{ByteSize, RelaySettings};
 
@@ -20,7 +20,8 @@ pub const DATAGRAM_RECEIVE_BYTES: usize = 64 << 10;
 /// Datagrams of one connection that wait to be sent.
 pub const DATAGRAM_SEND_BYTES: usize = 32 << 10;
 /// Least that a relay can do something useful with.
-const MEMORY_MIN: u64 = PROGRAM_BYTES + (32 << 20);
+const MEMORY_MIN: u64 = PROGRAM_BYTES + USABLE_MIN;
+const USABLE_MIN: u64 = 32 << 20;
 
 /// What each part may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +55,12 @@ impl MemoryPlan {
                 show(PROGRAM_BYTES)
             );
         }
-        let usable = total - PROGRAM_BYTES;
+        let usable = (total - PROGRAM_BYTES)
+            .checked_sub(links_bytes(settings))
+            .filter(|usable| *usable >= USABLE_MIN)
+            .with_context(|| {
+                format!("--memory-max {} has no room for {} workers", show(total), settings.workers)
+            })?;
         let small = with_fragments(settings.receive_window.0);
         let datagrams = (DATAGRAM_RECEIVE_BYTES + DATAGRAM_SEND_BYTES) as u64;
         let connection_bytes =
@@ -85,6 +91,13 @@ impl MemoryPlan {
             connection_bytes,
         })
     }
+}
+
+/// What workers have under way to each other.
+fn links_bytes(settings: &RelaySettings) -> u64 {
+    let workers = settings.workers.max(1) as u64;
+    let credit = sluice_core::Limits::default().shard_credit_bytes as u64;
+    workers * (workers - 1) * credit
 }
 
 /// Out-of-order pieces cost up to a quarter more than the bytes that they carry.

@@ -8,23 +8,28 @@ mod worker;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use sluice_core::{Limits, Scoping};
+use sluice_core::{Limits, Placement, Scoping, Shard, ShardId};
 use sluice_net::tls::ServerTls;
 use sluice_net::{NetConfig, NetLimits, NetSecrets};
 use sluice_proto::session::SessionConfig;
 use sluice_proto::transport::PeerCredit;
 use sluice_proto::wire::Draft;
-use sluice_udp::{BindError, LoopWaker, Socket, SocketOptions, UdpLoop};
+use sluice_udp::{BindError, SharedPort, Socket, SocketOptions, UdpLoop};
 
 use crate::settings::{self, ByteSize, RelaySettings};
 use crate::signals::Signals;
 use certificate::Certificate;
 use memory::MemoryPlan;
-use worker::{Worker, WorkerMessage};
+use worker::{Mailbox, Team, Worker, WorkerMessage};
+
+/// More than any machine has use for; connection ids have room for as many shards.
+const WORKERS_MAX: usize = 128;
 
 /// The subcommand.
 pub fn command() -> clap::Command {
@@ -62,53 +67,21 @@ pub struct Relay {
     certificate_sha256: String,
     is_development: bool,
     plan: MemoryPlan,
-    to_worker: Sender<WorkerMessage>,
-    waker: LoopWaker,
+    mailboxes: Vec<Mailbox>,
     finished: Receiver<()>,
 }
 
 impl Relay {
     /// Binds, makes or reads the certificate, and starts the threads.
     pub fn start(settings: &RelaySettings) -> Result<Relay> {
-        if settings.workers != 1 {
-            bail!(
-                "workers = {}: this version runs one worker; start one relay for each core on \
-                 its own port instead",
-                settings.workers
-            );
-        }
         let plan = MemoryPlan::of(settings)?;
         let certificate = Certificate::obtain(settings)?;
-        let socket = bind(settings.listen)?;
-        let address = socket.local_address().context("the socket has no address")?;
+        let sockets = sockets(settings)?;
+        let address = sockets[0].local_address().context("the socket has no address")?;
         let protocols: Vec<&str> = settings.drafts.iter().map(|draft| draft.token()).collect();
         let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
             .map_err(|error| certificate::explained(error, settings))?;
-        let mut net = NetConfig::new(secrets()?);
-        net.server = Some(tls);
-        net.discover_mtu = socket.never_fragments();
-        net.limits = net_limits(settings, &plan);
-        let udp = UdpLoop::new(socket).context("cannot poll the socket")?;
-        let waker = udp.waker();
-        let (to_worker, inbox) = channel();
-        let (done, finished) = channel();
-        let scoping = if settings.scoped { Scoping::ByAuthorityAndPath } else { Scoping::One };
-        let worker = Worker::new(
-            udp,
-            net,
-            session_config(settings),
-            limits(settings, &plan),
-            scoping,
-            inbox,
-        );
-        std::thread::Builder::new()
-            .name("sluice-worker".into())
-            .spawn(move || {
-                worker.run();
-                // Nobody listens any more when the process is ending anyway.
-                let _ = done.send(());
-            })
-            .context("cannot start a thread")?;
+        let (mailboxes, finished) = start_workers(settings, &plan, sockets, &tls)?;
         let has_web = start_web(address, &certificate.sha256)?;
         Ok(Relay {
             address,
@@ -116,8 +89,7 @@ impl Relay {
             certificate_sha256: certificate.sha256,
             is_development: certificate.is_development,
             plan,
-            to_worker,
-            waker,
+            mailboxes,
             finished,
         })
     }
@@ -186,30 +158,88 @@ impl Relay {
 
     /// Begins to drain.
     pub fn drain(&self, uri: &str, at_most: Duration) {
-        let message = WorkerMessage::Drain { uri: uri.to_owned(), at_most };
-        if self.to_worker.send(message).is_ok() {
-            // A worker that cannot be woken looks at its mailbox at its next deadline.
-            let _ = self.waker.wake();
+        for mailbox in &self.mailboxes {
+            mailbox.send(WorkerMessage::Drain { uri: uri.to_owned(), at_most });
         }
     }
 }
 
-/// Opens the UDP socket, and says what to do where that fails.
-fn bind(address: SocketAddr) -> Result<Socket> {
-    let socket = Socket::bind(address, &SocketOptions::default()).map_err(|error| {
-        let cure = match &error {
-            BindError::InUse(_) => {
-                "stop the other process, or choose another port with --listen ADDR:PORT"
-            }
-            BindError::Io { .. } => "choose another address with --listen ADDR:PORT",
-        };
-        anyhow!("UDP {error}; {cure}")
-    })?;
-    let bound = socket.local_address().context("the socket has no address")?;
+/// A socket for each worker. One worker has the port for itself; several share it, and the kernel
+/// gives each client to one of them by its address.
+fn sockets(settings: &RelaySettings) -> Result<Vec<Socket>> {
+    let (address, options) = (settings.listen, SocketOptions::default());
+    let sockets = match settings.workers {
+        0 => bail!("--workers 0: expected at least 1"),
+        1 => vec![Socket::bind(address, &options).map_err(explained)?],
+        many if many > WORKERS_MAX => bail!("--workers {many}: expected at most {WORKERS_MAX}"),
+        many => {
+            let port = SharedPort::claim(address).map_err(explained)?;
+            (0..many)
+                .map(|_| port.bind(&options).map_err(explained))
+                .collect::<Result<Vec<Socket>>>()?
+        }
+    };
+    let bound = sockets[0].local_address().context("the socket has no address")?;
     if address.is_ipv6() && bound.is_ipv4() {
         tracing::warn!(address = %bound, "this machine has no IPv6: listening on IPv4 alone");
     }
-    Ok(socket)
+    Ok(sockets)
+}
+
+/// Says what to do where a socket cannot be opened.
+fn explained(error: BindError) -> anyhow::Error {
+    let cure = match &error {
+        BindError::InUse(_) => {
+            "stop the other process, or choose another port with --listen ADDR:PORT"
+        }
+        BindError::Io { .. } => "choose another address with --listen ADDR:PORT",
+    };
+    anyhow!("UDP {error}; {cure}")
+}
+
+/// Starts a thread for each socket. The first word from the receiver is the end of them all: each
+/// ends once all are drained, or when its socket fails.
+fn start_workers(
+    settings: &RelaySettings,
+    plan: &MemoryPlan,
+    sockets: Vec<Socket>,
+    tls: &ServerTls,
+) -> Result<(Vec<Mailbox>, Receiver<()>)> {
+    let (done, finished) = channel();
+    let shared = random()?;
+    let placement_key = u64::from_le_bytes(random()?);
+    let scoping = if settings.scoped { Scoping::ByAuthorityAndPath } else { Scoping::One };
+    let count = sockets.len() as u16;
+    let (mut mailboxes, mut seats) = (Vec::new(), Vec::new());
+    for socket in sockets {
+        let discover_mtu = socket.never_fragments();
+        let udp = UdpLoop::new(socket).context("cannot poll the socket")?;
+        let (sender, inbox) = channel();
+        mailboxes.push(Mailbox::new(sender, udp.waker()));
+        seats.push((udp, discover_mtu, inbox));
+    }
+    let undrained = Arc::new(AtomicUsize::new(mailboxes.len()));
+    let team = Team { mailboxes: mailboxes.clone(), undrained };
+    for (number, (udp, discover_mtu, inbox)) in seats.into_iter().enumerate() {
+        let mut net = NetConfig::new(NetSecrets { shared, seed: random()? });
+        net.shard = number as u8;
+        net.server = Some(tls.clone());
+        net.discover_mtu = discover_mtu;
+        net.limits = net_limits(settings, plan);
+        let placement = Placement::new(ShardId(number as u16), count, placement_key);
+        let shard = Shard::new(limits(settings, plan), scoping, placement);
+        let worker = Worker::new(udp, net, session_config(settings), shard, team.clone(), inbox);
+        let done = done.clone();
+        std::thread::Builder::new()
+            .name(format!("sluice-worker-{number}"))
+            .spawn(move || {
+                worker.run();
+                // Nobody listens any more when the process is ending anyway.
+                let _ = done.send(());
+            })
+            .context("cannot start a thread")?;
+    }
+    Ok((mailboxes, finished))
 }
 
 fn session_config(settings: &RelaySettings) -> SessionConfig {
@@ -231,6 +261,11 @@ fn window(size: ByteSize) -> u32 {
     u32::try_from(size.0).unwrap_or(u32::MAX)
 }
 
+/// Memory and connections are shared out evenly, as the kernel does with clients.
+fn workers(settings: &RelaySettings) -> u64 {
+    settings.workers.max(1) as u64
+}
+
 /// A number of bytes of this machine.
 fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -240,7 +275,7 @@ fn net_limits(settings: &RelaySettings, plan: &MemoryPlan) -> NetLimits {
     let defaults = NetLimits::default();
     let stranger = defaults.stranger_credit;
     NetLimits {
-        connections_max: size(plan.connections),
+        connections_max: size(plan.connections.div_ceil(workers(settings))),
         idle_timeout: settings.idle_timeout,
         stranger_credit: PeerCredit {
             window_bytes: stranger.window_bytes.min(window(settings.receive_window)),
@@ -254,13 +289,14 @@ fn net_limits(settings: &RelaySettings, plan: &MemoryPlan) -> NetLimits {
 }
 
 fn limits(settings: &RelaySettings, plan: &MemoryPlan) -> Limits {
-    let store_bytes_max = size(plan.store_bytes);
+    let workers = workers(settings);
+    let store_bytes_max = size(plan.store_bytes / workers);
     let defaults = Limits::default();
     Limits {
         store_bytes_max,
         track_share_bytes: defaults.track_share_bytes.min(store_bytes_max / 4),
-        held_bytes_max: size(plan.tables_bytes / 9 * 8),
-        publisher_windows_max: size(plan.publisher_windows),
+        held_bytes_max: size(plan.tables_bytes / 9 * 8 / workers),
+        publisher_windows_max: size(plan.publisher_windows / workers),
         tracks_max: settings.tracks_max,
         interests_max: settings.interests_max,
         namespaces_max: settings.namespaces_max,
@@ -273,11 +309,10 @@ fn limits(settings: &RelaySettings, plan: &MemoryPlan) -> Limits {
     }
 }
 
-fn secrets() -> Result<NetSecrets> {
-    let (mut shared, mut seed) = ([0; 32], [0; 32]);
-    getrandom::fill(&mut shared).map_err(std::io::Error::other).context("no randomness")?;
-    getrandom::fill(&mut seed).map_err(std::io::Error::other).context("no randomness")?;
-    Ok(NetSecrets { shared, seed })
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other).context("no randomness")?;
+    Ok(bytes)
 }
 
 /// Serves the certificate's hash on TCP of the same port. A port that is taken there is said,

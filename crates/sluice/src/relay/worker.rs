@@ -1,16 +1,20 @@
 //! One worker: a socket, the connections on it, and a shard, in one thread.
 //!
-//! A turn: mailbox, datagrams, what connections have to say, timeouts, flush, send, sleep.
+//! A turn: mailbox, datagrams, what connections have to say, timeouts, flush, messages to other
+//! workers, send, sleep. Nothing is shared between workers but their mailboxes.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use sluice_core::{Limits, Scoping, SessionKey, Shard, Transports};
+use sluice_core::{SessionKey, Shard, ShardId, ShardMessage, Transports};
+use sluice_net::ids::shard_of;
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent};
 use sluice_proto::session::{ReadProgress, SessionConfig};
 use sluice_proto::transport::{Carrier, PeerInfo, Transport};
-use sluice_udp::UdpLoop;
+use sluice_udp::{Datagram, LoopWaker, UdpLoop};
 
 use super::log;
 
@@ -23,6 +27,65 @@ pub enum WorkerMessage {
         /// How long running tracks may go on.
         at_most: Duration,
     },
+    /// From the shard of another worker.
+    Shard(ShardId, ShardMessage),
+    /// A datagram that came to another worker's socket, of a connection that is here.
+    Datagram(Datagram),
+    /// Nothing but a reason to look up: all workers are drained.
+    Finish,
+}
+
+/// Datagrams that wait in one worker's mailbox. Reached: further ones are dropped, which QUIC
+/// treats as loss.
+const STRAY_DATAGRAMS_MAX: usize = 1024;
+
+/// How to reach a worker.
+#[derive(Clone)]
+pub struct Mailbox {
+    sender: Sender<WorkerMessage>,
+    waker: LoopWaker,
+    stray: Arc<AtomicUsize>,
+}
+
+impl Mailbox {
+    /// The mailbox that `sender` fills and whose owner `waker` wakes.
+    pub fn new(sender: Sender<WorkerMessage>, waker: LoopWaker) -> Self {
+        Self { sender, waker, stray: Arc::default() }
+    }
+
+    /// Puts a message in and wakes the worker.
+    pub fn send(&self, message: WorkerMessage) {
+        self.put(message);
+        self.wake();
+    }
+
+    fn put(&self, message: WorkerMessage) {
+        // A worker that ended needs nothing.
+        let _ = self.sender.send(message);
+    }
+
+    fn wake(&self) {
+        // One that cannot be woken looks at its mailbox at its next deadline.
+        let _ = self.waker.wake();
+    }
+
+    /// Puts a datagram in if there is room for it.
+    fn put_datagram(&self, datagram: Datagram) {
+        if self.stray.fetch_add(1, Ordering::Relaxed) < STRAY_DATAGRAMS_MAX {
+            self.put(WorkerMessage::Datagram(datagram));
+        } else {
+            self.stray.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the workers of a relay have in common.
+#[derive(Clone)]
+pub struct Team {
+    /// All of them, by the number of their shard.
+    pub mailboxes: Vec<Mailbox>,
+    /// How many are not drained yet.
+    pub undrained: Arc<AtomicUsize>,
 }
 
 /// A worker.
@@ -31,12 +94,16 @@ pub struct Worker {
     net: Net,
     shard: Shard,
     config: SessionConfig,
+    number: usize,
+    team: Team,
     inbox: Receiver<WorkerMessage>,
     sessions: HashMap<ConnectionKey, SessionKey>,
     connections: HashMap<SessionKey, ConnectionKey>,
     /// Connections that have more to read than one turn takes.
     unread: BTreeSet<ConnectionKey>,
     draining: bool,
+    /// The others were told that nothing is left here.
+    drained: bool,
 }
 
 struct Lent<'a> {
@@ -60,20 +127,23 @@ impl Worker {
         udp: UdpLoop,
         net: NetConfig,
         config: SessionConfig,
-        limits: Limits,
-        scoping: Scoping,
+        shard: Shard,
+        team: Team,
         inbox: Receiver<WorkerMessage>,
     ) -> Self {
         Self {
             udp,
+            number: usize::from(net.shard),
             net: Net::new(net),
-            shard: Shard::new(limits, scoping),
+            shard,
             config,
+            team,
             inbox,
             sessions: HashMap::new(),
             connections: HashMap::new(),
             unread: BTreeSet::new(),
             draining: false,
+            drained: false,
         }
     }
 
@@ -87,7 +157,7 @@ impl Worker {
             }
             let now = Instant::now();
             self.take_messages(now);
-            if let Err(error) = self.udp.receive_into(&mut self.net, now) {
+            if let Err(error) = self.receive(now) {
                 tracing::error!(%error, "cannot read the socket");
                 return;
             }
@@ -97,12 +167,63 @@ impl Worker {
             let connections = &self.connections;
             let mut lent = Lent { net: &mut self.net, connections, now };
             self.shard.flush(&mut lent, now);
+            self.send_messages();
             self.udp.transmit_from(&mut self.net, now);
             self.log();
-            if self.draining && self.shard.is_drained() && self.net.connections() == 0 {
+            if self.is_over() {
                 return;
             }
         }
+    }
+
+    /// Reads the socket. A client whose address changed may come out at another worker's socket
+    /// than its connection's, as the kernel picks one by addresses: its datagrams are passed on.
+    fn receive(&mut self, now: Instant) -> std::io::Result<()> {
+        let Self { udp, net, team, number, .. } = self;
+        let mut strays = BTreeSet::new();
+        udp.receive(|datagram| {
+            let owner = shard_of(&datagram.bytes).map_or(*number, usize::from);
+            match team.mailboxes.get(owner) {
+                Some(mailbox) if owner != *number => {
+                    mailbox.put_datagram(datagram);
+                    strays.insert(owner);
+                }
+                _ => take_datagram(net, datagram, now),
+            }
+        })?;
+        for owner in strays {
+            team.mailboxes[owner].wake();
+        }
+        Ok(())
+    }
+
+    /// Hands over what the shard has for others, with one wake for each.
+    fn send_messages(&mut self) {
+        let own = ShardId(self.number as u16);
+        let mut told = BTreeSet::new();
+        while let Some((to, message)) = self.shard.poll_message() {
+            let Some(mailbox) = self.team.mailboxes.get(usize::from(to.0)) else { continue };
+            mailbox.put(WorkerMessage::Shard(own, message));
+            told.insert(to);
+        }
+        for to in told {
+            self.team.mailboxes[usize::from(to.0)].wake();
+        }
+    }
+
+    /// Whether this worker may end: others may need its shard until they are drained too.
+    fn is_over(&mut self) -> bool {
+        if !self.draining || !self.shard.is_drained() || self.net.connections() > 0 {
+            return false;
+        }
+        if !std::mem::replace(&mut self.drained, true)
+            && self.team.undrained.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            for mailbox in &self.team.mailboxes {
+                mailbox.send(WorkerMessage::Finish);
+            }
+        }
+        self.team.undrained.load(Ordering::Acquire) == 0
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -125,6 +246,14 @@ impl Worker {
                         }
                     }
                 }
+                WorkerMessage::Shard(from, message) => {
+                    self.shard.handle_message(from, message, now);
+                }
+                WorkerMessage::Datagram(datagram) => {
+                    self.team.mailboxes[self.number].stray.fetch_sub(1, Ordering::Relaxed);
+                    take_datagram(&mut self.net, datagram, now);
+                }
+                WorkerMessage::Finish => {}
             }
         }
     }
@@ -181,4 +310,9 @@ impl Worker {
             log::write(&notice);
         }
     }
+}
+
+fn take_datagram(net: &mut Net, datagram: Datagram, now: Instant) {
+    let Datagram { from, local_ip, ecn, bytes, .. } = datagram;
+    net.handle_datagram(now, from, local_ip, ecn, bytes);
 }
