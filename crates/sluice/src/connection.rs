@@ -12,7 +12,7 @@ use sluice_proto::model::TrackNamespace;
 use sluice_proto::wire::Draft;
 
 /// Longest wait for a development relay to tell its certificate's hash.
-const HASH_WAIT: Duration = Duration::from_secs(2);
+const HASH_WAIT: Duration = Duration::from_secs(5);
 
 /// What the settings of a tool say about its connection.
 #[derive(Clone, Debug)]

@@ -686,8 +686,9 @@ impl Peer {
     }
 
     fn offer_accepted(&mut self, id: RequestId, key: PublicationKey, ok: &PublishOk) {
+        let says_all = self.session.dialect().is_some_and(|dialect| dialect.publish_ok_settings);
         if let Some(publication) = self.publications.get_mut(&key) {
-            publication.offer_accepted(id, ok);
+            publication.offer_accepted(id, ok, says_all);
         }
     }
 }

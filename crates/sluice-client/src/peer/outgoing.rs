@@ -109,11 +109,11 @@ impl Outgoing {
         self.join
     }
 
-    pub fn accepted(&mut self, ok: &PublishOk, largest: Option<Location>) {
+    pub fn accepted(&mut self, ok: &PublishOk, says_all: bool, largest: Option<Location>) {
         if let Some(filter) = ok.filter {
             (self.start, self.end) = filter.resolve(largest);
         }
-        self.set_forward(ok.forward.unwrap_or(true), largest);
+        self.set_forward(ok.forward.unwrap_or(says_all), largest);
     }
 
     pub fn update(&mut self, update: &RequestUpdate, largest: Option<Location>) {

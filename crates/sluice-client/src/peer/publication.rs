@@ -156,9 +156,11 @@ impl Publication {
         mark(location, subgroup, ObjectStatus::EndOfTrack)
     }
 
-    /// The offer of this track.
+    /// The offer of this track. Nothing is sent before the answer wants it: where the answer
+    /// cannot say so itself, an objection would come too late.
     pub fn offer(&self) -> Publish {
         Publish {
+            forward: Some(false),
             track: self.track.clone(),
             alias: self.alias,
             largest: self.largest,
@@ -172,10 +174,11 @@ impl Publication {
         self.takers.insert(id, Outgoing::offered(id, self.alias, start));
     }
 
-    pub fn offer_accepted(&mut self, id: RequestId, ok: &PublishOk) {
+    /// `says_all`: whether the answer has all settings, so that silence means the default.
+    pub fn offer_accepted(&mut self, id: RequestId, ok: &PublishOk, says_all: bool) {
         let largest = self.largest;
         if let Some(taker) = self.takers.get_mut(&id) {
-            taker.accepted(ok, largest);
+            taker.accepted(ok, says_all, largest);
         }
     }
 
