@@ -1,6 +1,7 @@
 //! What a shard has to say to people: for logs and counters, never for control.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use sluice_proto::model::FullTrackName;
 use sluice_proto::session::SessionEnd;
@@ -45,6 +46,15 @@ pub enum Notice {
         place: Place,
         /// The last fault of this session that is told.
         last: bool,
+    },
+    /// A viewer asks for a track that nobody publishes. Told once for each session.
+    Unpublished {
+        /// The viewer.
+        peer: PeerName,
+        /// The track.
+        track: FullTrackName,
+        /// How long it waits for a publisher; `None` if it was refused.
+        waits: Option<Duration>,
     },
     /// A track has its first publisher.
     TrackStarted {

@@ -269,3 +269,33 @@ fn a_second_signal_ends_at_once() {
         assert_eq!(code, Some(130));
     });
 }
+
+#[test]
+fn a_viewer_of_what_nobody_publishes_is_told_once_in_the_log() {
+    let relay = Relay::start(&[]);
+    support::runtime().block_on(async {
+        let viewer = connect(&relay, "https", Draft::ALL[0]).await;
+        for name in ["one", "two"] {
+            let refused = viewer.subscribe(track(name), Join::NextObject).await;
+            assert!(refused.is_err());
+        }
+        let line = relay.logged(&["nobody publishes this track"]);
+        assert!(line.contains("track=live/cam--one") && line.contains("remote="), "{line}");
+        assert_eq!(relay.lines_with(&["nobody publishes this track"]), 1);
+        viewer.close().await;
+    });
+}
+
+#[test]
+fn a_client_that_asks_for_nothing_is_told_once_in_the_log() {
+    let relay = Relay::start(&[]);
+    support::runtime().block_on(async {
+        let busy = connect(&relay, "moqt", Draft::ALL[0]).await;
+        busy.publish_namespace(track("v").namespace().clone()).await.expect("published");
+        let quiet = connect(&relay, "moqt", Draft::ALL[0]).await;
+        relay.logged(&["has asked for nothing"]);
+        assert_eq!(relay.lines_with(&["has asked for nothing"]), 1);
+        quiet.close().await;
+        busy.close().await;
+    });
+}

@@ -108,6 +108,10 @@ struct SessionEntry {
     namespaces: usize,
     /// Faults that were told to people.
     faults: u32,
+    /// Whether it ever asked for anything.
+    has_asked: bool,
+    /// Whether it was said that it wants a track that nobody publishes.
+    told_unpublished: bool,
     /// What it holds, as last counted in the shard's sum.
     held_bytes: usize,
     /// Whether it has a publisher's window.
@@ -235,6 +239,8 @@ impl Shard {
             interests: BTreeMap::new(),
             namespaces: 0,
             faults: 0,
+            has_asked: false,
+            told_unpublished: false,
             held_bytes: 0,
             has_window: false,
         };
@@ -341,6 +347,9 @@ impl Shard {
     }
 
     fn handle_request(&mut self, key: SessionKey, id: RequestId, request: Request, now: Instant) {
+        if let Some(entry) = self.entry_mut(key) {
+            entry.has_asked = true;
+        }
         // Other shards ask for what runs there already: new requests were refused by them.
         if !matches!(self.drain, Drain::No) && !self.is_link(key) {
             let error = RequestError::new(RequestCode::GoingAway, "this relay is draining");
@@ -619,6 +628,25 @@ impl Shard {
     fn peer_name(&self, key: SessionKey) -> Option<PeerName> {
         let remote = self.entry(key)?.session.info().remote;
         Some(PeerName { session: key, remote })
+    }
+
+    /// Says once for each session that it asks for what nobody publishes.
+    fn tell_unpublished(&mut self, key: SessionKey, track: TrackId, waits: Option<Duration>) {
+        let Some(peer) = self.peer_name(key) else { return };
+        let Some(track) = self.tracks.get(&track).map(|track| track.key.name.clone()) else {
+            return;
+        };
+        let Some(entry) = self.entry_mut(key).filter(|entry| !entry.told_unpublished) else {
+            return;
+        };
+        entry.told_unpublished = true;
+        self.notice(Notice::Unpublished { peer, track, waits });
+    }
+
+    /// The peer of a session that is set up and never asked for anything.
+    pub fn quiet_peer(&self, key: SessionKey) -> Option<PeerName> {
+        let entry = self.entry(key)?;
+        (entry.session.is_ready() && !entry.has_asked).then(|| self.peer_name(key))?
     }
 
     fn tell_fault(&mut self, key: SessionKey, violation: Violation, place: Place) {

@@ -88,6 +88,9 @@ impl Shard {
         if (asked || pending) && !(is_replica && rendezvous.is_some()) {
             return;
         }
+        if !(asked || pending || self.is_link(key)) {
+            self.tell_unpublished(key, track_id, rendezvous);
+        }
         match rendezvous {
             Some(wait) => {
                 if let Some(down) = self.downstream_mut(who, track_id) {

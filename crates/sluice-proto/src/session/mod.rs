@@ -97,7 +97,7 @@ pub struct Session {
 
     goaway_sent: bool,
     goaway_received: bool,
-    carrier_drains: bool,
+    transport_drain: Drain,
     goaway_timeout: Option<Duration>,
     goaway_deadline: Option<Instant>,
     /// The message that is being acted on, for violations that do not name one.
@@ -110,6 +110,16 @@ pub struct Session {
     fill_updates: BTreeMap<RequestId, RequestId>,
     closing: Option<Closing>,
     closed: bool,
+}
+
+/// Whether the peer asked, below MOQT, to wind the session down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Drain {
+    No,
+    /// The owner does not know yet.
+    Asked,
+    /// The owner was told.
+    Told,
 }
 
 /// A close that the transport does not know of yet.
@@ -150,7 +160,7 @@ impl Session {
             next_alias: 1,
             goaway_sent: false,
             goaway_received: false,
-            carrier_drains: false,
+            transport_drain: Drain::No,
             goaway_timeout: None,
             goaway_deadline: None,
             reading: None,
@@ -277,7 +287,7 @@ impl Session {
 
     /// Whether the peer sent GOAWAY: no new requests should be made here.
     pub fn peer_going_away(&self) -> bool {
-        self.goaway_received || self.carrier_drains
+        self.goaway_received || self.transport_drain != Drain::No
     }
 
     /// Closes the session. `Closed` is the last event.

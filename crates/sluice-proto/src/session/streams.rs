@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::inbound::{FetchStream, Inbound, Payload, SubgroupStream};
 use super::requests::{Maker, Phase};
-use super::{ReadProgress, RequestEnd, Session, SessionEnd, SessionEvent};
+use super::{Drain, ReadProgress, RequestEnd, Session, SessionEnd, SessionEvent};
 use crate::model::{
     FetchItem, Goaway, RequestId, RequestKind, ResetCode, SessionCode, SubgroupHead, TrackAlias,
 };
@@ -52,8 +52,20 @@ impl Session {
         }
         // Those that came together with the peer's SETUP have no event of their own any more.
         self.read_datagrams(transport, &mut budget, now);
+        self.tell_drain();
         let more = self.next_readable().is_some() || self.may_read_datagrams();
         if more && !self.is_closed() { ReadProgress::More } else { ReadProgress::Idle }
+    }
+
+    /// The transport asked to wind down. A GOAWAY that came with it says more.
+    fn tell_drain(&mut self) {
+        if self.transport_drain == Drain::Asked {
+            self.transport_drain = Drain::Told;
+            if !self.goaway_received {
+                let goaway = Goaway::default();
+                self.events.push_back(SessionEvent::Goaway { id: None, goaway });
+            }
+        }
     }
 
     fn may_read_datagrams(&self) -> bool {
@@ -110,14 +122,7 @@ impl Session {
             TransportEvent::DatagramsWritable => {
                 self.events.push_back(SessionEvent::DatagramsWritable);
             }
-            // The carrier's own word for it; a GOAWAY may come before or after.
-            TransportEvent::Draining => {
-                self.carrier_drains = true;
-                if !self.goaway_received {
-                    let goaway = Goaway::default();
-                    self.events.push_back(SessionEvent::Goaway { id: None, goaway });
-                }
-            }
+            TransportEvent::Draining => self.transport_drain = Drain::Asked,
             TransportEvent::Closed(reason) => self.handle_closed(reason),
         }
     }

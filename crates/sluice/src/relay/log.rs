@@ -4,6 +4,8 @@ use sluice_core::{Notice, PeerName};
 use sluice_proto::session::SessionEnd;
 use sluice_proto::wire::Place;
 
+use super::quiet::QUIET_AFTER;
+
 /// Writes a notice to the log.
 pub fn write(notice: &Notice) {
     match notice {
@@ -25,6 +27,19 @@ pub fn write(notice: &Notice) {
                 if *last { "; further faults of this session are not logged" } else { "" }
             );
         }
+        Notice::Unpublished { peer, track, waits } => tracing::warn!(
+            session = %peer.session,
+            remote = %peer.remote,
+            %track,
+            "{}",
+            match waits {
+                Some(wait) => format!(
+                    "nobody publishes this track: the viewer waits for at most {} s",
+                    wait.as_secs()
+                ),
+                None => "nobody publishes this track: the viewer was told so".to_owned(),
+            }
+        ),
         Notice::TrackStarted { track } => tracing::info!(%track, "track started"),
         Notice::TrackEnded { track, reason } => tracing::info!(%track, reason, "track ended"),
         Notice::MalformedTrack { peer, track, reason } => tracing::warn!(
@@ -44,6 +59,17 @@ pub fn write(notice: &Notice) {
             tracing::info!(groups, freed_bytes, "oldest groups given up for memory");
         }
     }
+}
+
+/// A session has asked for nothing for a while.
+pub fn quiet(peer: &PeerName) {
+    tracing::warn!(
+        session = %peer.session,
+        remote = %peer.remote,
+        "connected {} s ago and has asked for nothing: a publisher has to send \
+         PUBLISH_NAMESPACE or PUBLISH, a viewer SUBSCRIBE",
+        QUIET_AFTER.as_secs()
+    );
 }
 
 fn session_closed(peer: &PeerName, end: &SessionEnd) {

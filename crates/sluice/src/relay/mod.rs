@@ -3,6 +3,7 @@
 mod certificate;
 mod log;
 mod memory;
+mod quiet;
 mod web;
 mod worker;
 

@@ -17,6 +17,7 @@ use sluice_proto::transport::{Carrier, PeerInfo, Transport};
 use sluice_udp::{Datagram, LoopWaker, UdpLoop};
 
 use super::log;
+use super::quiet::QuietSessions;
 
 /// What other threads tell a worker.
 pub enum WorkerMessage {
@@ -101,6 +102,7 @@ pub struct Worker {
     connections: HashMap<SessionKey, ConnectionKey>,
     /// Connections that have more to read than one turn takes.
     unread: BTreeSet<ConnectionKey>,
+    quiet: QuietSessions,
     draining: bool,
     /// The others were told that nothing is left here.
     drained: bool,
@@ -142,6 +144,7 @@ impl Worker {
             sessions: HashMap::new(),
             connections: HashMap::new(),
             unread: BTreeSet::new(),
+            quiet: QuietSessions::default(),
             draining: false,
             drained: false,
         }
@@ -169,7 +172,7 @@ impl Worker {
             self.shard.flush(&mut lent, now);
             self.send_messages();
             self.udp.transmit_from(&mut self.net, now);
-            self.log();
+            self.log(now);
             if self.is_over() {
                 return;
             }
@@ -230,7 +233,8 @@ impl Worker {
         if !self.unread.is_empty() {
             return Some(Instant::now());
         }
-        self.net.poll_timeout().into_iter().chain(self.shard.poll_timeout()).min()
+        let own = [self.net.poll_timeout(), self.shard.poll_timeout(), self.quiet.poll_timeout()];
+        own.into_iter().flatten().min()
     }
 
     fn take_messages(&mut self, now: Instant) {
@@ -292,6 +296,7 @@ impl Worker {
             path = info.path.as_deref().unwrap_or(""),
             "connected"
         );
+        self.quiet.watch(session, now);
         self.sessions.insert(key, session);
         self.connections.insert(session, key);
         self.serve(key, now);
@@ -305,7 +310,12 @@ impl Worker {
         }
     }
 
-    fn log(&mut self) {
+    fn log(&mut self, now: Instant) {
+        while let Some(session) = self.quiet.poll_due(now) {
+            if let Some(peer) = self.shard.quiet_peer(session) {
+                log::quiet(&peer);
+            }
+        }
         while let Some(notice) = self.shard.poll_notice() {
             log::write(&notice);
         }
