@@ -515,10 +515,14 @@ impl Session {
         if let Some(owner) = self.owner_of_update(id) {
             return self.handle_update_response(owner, id, response);
         }
-        let Some(entry) = self.requests.get_mut(id).filter(|entry| entry.maker == Maker::Us) else {
-            return;
-        };
+        let Some(entry) = self.requests.get_mut(id) else { return };
         match entry.phase {
+            // Of a request of the peer only our updates are answered: those of a track it offered.
+            _ if entry.maker == Maker::Peer => {
+                if let Some(update_id) = entry.updates.front().copied() {
+                    self.handle_update_response(id, update_id, response);
+                }
+            }
             Phase::Pending => self.handle_first_response(id, response),
             Phase::Open | Phase::Over => {
                 if let Some(update_id) = entry.updates.front().copied() {
