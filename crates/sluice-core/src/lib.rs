@@ -2,6 +2,7 @@
 //!
 //! What lives here:
 //! - [`Shard`]: the state machine of one worker: sessions, tracks, subscriptions, fetches.
+//! - [`Placement`]: which shard of several is home of a track.
 //! - [`store`]: the objects of one track, fan-out buffer and cache in one structure.
 //! - [`Limits`]: everything that is bounded.
 //!
@@ -11,7 +12,8 @@
 //! [`Shard::handle_session`] when it has something to say, [`Shard::handle_timeout`] when
 //! [`Shard::poll_timeout`] has come, and then [`Shard::flush`], which writes to each session that
 //! has something to send, once. Events of one session never write to another: they mark it, and
-//! `flush` acts.
+//! `flush` acts. Several shards make one relay: what [`Shard::poll_message`] returns goes to the
+//! other shard's [`Shard::handle_message`].
 
 mod downstream;
 mod fetch;

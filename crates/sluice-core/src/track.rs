@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sluice_proto::model::{DoneCode, RequestError, RequestId, StreamCount, TrackProperties};
 
-use crate::downstream::{Downstream, Phase};
+use crate::downstream::{Downstream, Offer, Phase};
 use crate::fetch::{DownFetch, PendingFetch};
 use crate::ids::{Part, RequestKey, TrackKey};
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
@@ -167,9 +167,16 @@ impl Track {
         self.downstreams.values().any(Downstream::wants_objects)
     }
 
-    /// Whether anyone takes it or waits for it.
+    /// Whether someone is known to want objects now, besides shards that did not answer yet.
+    pub fn has_demand(&self) -> bool {
+        let asked = |down: &Downstream| down.offer == Some(Offer::Asked);
+        self.downstreams.values().any(|down| down.wants_objects() && !asked(down))
+    }
+
+    /// Whether anyone takes it or waits for it. A shard that was offered it and pauses has nobody
+    /// who does.
     pub fn is_wanted(&self) -> bool {
-        !self.downstreams.is_empty()
+        self.downstreams.values().any(|down| down.offer.is_none() || down.forward)
             || !self.fetches.is_empty()
             || !self.pending_fetches.is_empty()
             || !self.pending_status.is_empty()

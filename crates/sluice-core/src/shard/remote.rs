@@ -98,6 +98,7 @@ impl Shard {
         down.forward = ok.forward.unwrap_or(down.forward);
         down.offer = Some(Offer::Accepted);
         self.dirty.insert(who.session);
+        self.idle.insert(track_id);
         self.update_forward(track_id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         for publish in std::mem::take(&mut track.unanswered) {

@@ -259,6 +259,7 @@ impl Shard {
         }
         let forward = down.forward;
         self.dirty.insert(who.session);
+        self.idle.insert(track_id);
         self.update_forward(track_id);
         if let Some(fill) = update.fill.as_ref().filter(|_| forward && live) {
             self.begin_fill(who, update_id, track_id, fill, now);

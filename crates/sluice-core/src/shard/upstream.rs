@@ -219,6 +219,7 @@ impl Shard {
                 continue;
             }
             let wanted = track.wants_objects();
+            let asks = track.has_demand() && !self.placement.is_alone();
             let is_replica = track.key.part == Part::Replica;
             let told: Vec<RequestKey> = track
                 .upstreams
@@ -226,6 +227,10 @@ impl Shard {
                 .filter(|(_, up)| up.is_established() && up.forward != wanted)
                 .map(|(who, _)| *who)
                 .collect();
+            if asks {
+                // Here demand comes and goes with other shards, which subscribed or accepted once.
+                self.subscribe_upstream(track_id);
+            }
             for who in told {
                 let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
                 let Some(entry) = self.entry_mut(who.session) else { continue };
@@ -386,7 +391,7 @@ impl Shard {
         if track.is_wanted() || track.linger_until.is_some() {
             return;
         }
-        if track.upstreams.is_empty() {
+        if track.upstreams.is_empty() && track.downstreams.is_empty() {
             return self.drop_track(track_id);
         }
         // It is the home that keeps a track for those who come back.
@@ -422,13 +427,13 @@ impl Shard {
         if track.linger_until.is_some_and(|at| now >= at) {
             track.linger_until = None;
             if !track.is_wanted() {
-                self.leave_upstream(track_id);
+                self.leave_upstream(track_id, now);
             }
         }
     }
 
     /// Nobody wants the track: our own subscriptions end, offered tracks stay, paused.
-    fn leave_upstream(&mut self, track_id: TrackId) {
+    fn leave_upstream(&mut self, track_id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let ours: Vec<RequestKey> = track
             .upstreams
@@ -443,7 +448,8 @@ impl Shard {
                 track.store.remove_source(source, ResetCode::Cancelled);
             }
         }
-        let empty = track.upstreams.is_empty();
+        let is_left = track.upstreams.is_empty();
+        let empty = is_left && track.downstreams.is_empty();
         for who in ours {
             if let Some(entry) = self.entry_mut(who.session) {
                 entry.session.cancel(who.request, ResetCode::Cancelled);
@@ -456,6 +462,8 @@ impl Shard {
         }
         if empty {
             self.drop_track(track_id);
+        } else if is_left {
+            self.without_source(track_id, now);
         } else {
             self.update_forward(track_id);
         }

@@ -33,7 +33,8 @@ settings! {
         /// relay is in one scope, whatever path it uses.
         scoped: bool = false, "BOOL";
 
-        /// Worker threads, each with a socket and a shard of the sessions.
+        /// Worker threads, each with a socket and a shard of the sessions. Memory and connections
+        /// are divided evenly among them.
         workers: usize = 1, "NUMBER";
 
         /// Memory of the whole process. What each part of the relay may take follows from it; the
