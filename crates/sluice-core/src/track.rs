@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use sluice_proto::model::{DoneCode, RequestError, RequestId, StreamCount, TrackProperties};
 
-use crate::downstream::{Downstream, Offer, Phase};
+use crate::downstream::{Downstream, Phase};
 use crate::fetch::{DownFetch, PendingFetch};
-use crate::ids::{Part, RequestKey, TrackKey};
+use crate::ids::{Part, RequestKey, SessionKey, TrackKey};
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
 
 /// How an upstream subscription came about.
@@ -35,6 +35,8 @@ pub(crate) struct Upstream {
     pub doubted_until: Option<Instant>,
     /// Streams that have not ended.
     pub feeds_open: usize,
+    /// It is another shard.
+    pub of_shard: bool,
     /// The home was told to go on, and did not yet say from where.
     pub is_resuming: bool,
     /// How long the home was asked to wait for a publisher.
@@ -52,6 +54,7 @@ impl Upstream {
             done: None,
             doubted_until: None,
             feeds_open: 0,
+            of_shard: false,
             is_resuming: false,
             rendezvous: None,
         }
@@ -157,6 +160,29 @@ impl Track {
         asked.filter_map(|asked| asked.rendezvous_timeout).filter(|wait| !wait.is_zero()).max()
     }
 
+    /// Whether objects are to come by this upstream. Another shard may be one by its offer and by
+    /// our subscription: objects come by one of them, the other only says that the track is taken.
+    pub fn carries(&self, who: &RequestKey) -> bool {
+        let Some(upstream) = self.upstreams.get(who).filter(|up| up.of_shard) else { return true };
+        let same = || self.upstreams.iter().filter(|(of, _)| of.session == who.session);
+        if same().any(|(_, up)| up.forward) {
+            return upstream.forward;
+        }
+        let offered = same().any(|(_, up)| up.origin == Origin::Publish && up.is_established());
+        !offered || upstream.origin == Origin::Publish
+    }
+
+    /// Whether a session is to bring objects already.
+    pub fn is_fed_by(&self, session: SessionKey) -> bool {
+        self.upstreams.iter().any(|(who, up)| who.session == session && up.forward)
+    }
+
+    /// Whether a session is asked for the track, or need not be as it is a peer that offered it.
+    pub fn is_asked_of(&self, session: SessionKey) -> bool {
+        let asked = |up: &Upstream| up.origin == Origin::Subscribe || !up.of_shard;
+        self.upstreams.iter().any(|(who, up)| who.session == session && asked(up))
+    }
+
     /// Whether a publisher is being asked.
     pub fn is_pending(&self) -> bool {
         self.upstreams.values().any(|upstream| upstream.source.is_none())
@@ -167,10 +193,9 @@ impl Track {
         self.downstreams.values().any(Downstream::wants_objects)
     }
 
-    /// Whether someone is known to want objects now, besides shards that did not answer yet.
-    pub fn has_demand(&self) -> bool {
-        let asked = |down: &Downstream| down.offer == Some(Offer::Asked);
-        self.downstreams.values().any(|down| down.wants_objects() && !asked(down))
+    /// Whether exactly one viewer takes it, or a shard that has some.
+    pub fn has_one_taker(&self) -> bool {
+        self.downstreams.values().filter(|down| down.offer.is_none()).take(2).count() == 1
     }
 
     /// Whether anyone takes it or waits for it. A shard that was offered it and pauses has nobody
@@ -185,7 +210,7 @@ impl Track {
     /// The upstream that a session's request is.
     pub fn upstream_of(
         &mut self,
-        session: crate::ids::SessionKey,
+        session: SessionKey,
         request: RequestId,
     ) -> Option<&mut Upstream> {
         self.upstreams.get_mut(&RequestKey { session, request })

@@ -40,7 +40,7 @@ impl Shard {
         let scope = entry.scope;
         self.grant_window(key);
         let who = Self::request_key(key, id);
-        if of_shard || self.spread(SpreadKey::Namespace(scope, namespace.clone()), who) {
+        if of_shard || self.spread(SpreadKey::Namespace(scope, namespace.clone(), who), who) {
             self.namespace_known(who);
         }
         if self.namespaces.publish(scope, &namespace, who) {
@@ -83,7 +83,7 @@ impl Shard {
         entry.namespaces = entry.namespaces.saturating_sub(1);
         let scope = entry.scope;
         let who = Self::request_key(key, id);
-        self.unspread(&SpreadKey::Namespace(scope, namespace.clone()), who);
+        self.unspread(&SpreadKey::Namespace(scope, namespace.clone(), who), who);
         if !self.namespaces.withdraw(scope, namespace, who) {
             return;
         }
@@ -121,6 +121,7 @@ impl Shard {
             return self.refuse(key, id, error);
         };
         let rules = self.source_rules(key);
+        let of_shard = self.is_link(key);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let twice = track.upstreams.iter().any(|(who, up)| {
             who.session == key && up.origin == Origin::Publish && up.done.is_none()
@@ -129,10 +130,12 @@ impl Shard {
             let error = RequestError::new(RequestCode::Uninterested, "this track is published");
             return self.refuse(key, id, error);
         }
-        let forward = track.wants_objects();
+        let forward = track.wants_objects() && !(of_shard && track.is_fed_by(key));
         let source = track.store.add_source(rules);
         let who = Self::request_key(key, id);
-        track.upstreams.insert(who, Upstream::new(Origin::Publish, Some(source), forward));
+        let mut upstream = Upstream::new(Origin::Publish, Some(source), forward);
+        upstream.of_shard = of_shard;
+        track.upstreams.insert(who, upstream);
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Upstream(track_id));
         }
@@ -180,6 +183,8 @@ impl Shard {
             .downstreams
             .iter()
             .filter(|(_, down)| matches!(down.phase, Phase::Held { .. } | Phase::Waiting))
+            // Where the track is not fed yet, the home has still to say from where it will be.
+            .filter(|(_, down)| !(down.forward && track.is_stale()))
             .map(|(who, _)| *who)
             .collect();
         let (name, part) = (track.key.name.clone(), track.key.part);

@@ -1,6 +1,6 @@
 //! What every shard has to know: namespaces that sessions publish, and prefixes whose tracks they
-//! want. An entry goes to every other shard as a request on its link, once for all sessions here
-//! that ask the same, and they are answered when all shards have answered: whoever acts on the
+//! want. An entry goes to every other shard as a request on its link (an interest once for all
+//! sessions here that have it), and they are answered when all shards have answered: whoever acts on the
 //! answer finds every shard knowing. Withdrawals wait for nobody.
 
 use sluice_proto::model::{
@@ -15,8 +15,9 @@ use crate::ids::{RequestKey, ScopeId, SessionKey};
 /// What is told to all shards.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum SpreadKey {
-    /// Someone here publishes a namespace.
-    Namespace(ScopeId, TrackNamespace),
+    /// A session here publishes a namespace. Told for each of them: whoever was refused by one asks
+    /// the next.
+    Namespace(ScopeId, TrackNamespace, RequestKey),
     /// Someone here wants tracks under a prefix.
     Interest(ScopeId, TrackNamespace),
 }
@@ -43,7 +44,7 @@ impl Shard {
             return known;
         }
         let (scope, request) = match &key {
-            SpreadKey::Namespace(scope, namespace) => {
+            SpreadKey::Namespace(scope, namespace, _) => {
                 let publish =
                     PublishNamespace { namespace: namespace.clone(), ..Default::default() };
                 (*scope, Request::PublishNamespace(publish))

@@ -14,6 +14,7 @@ use super::publisher::is_reserved;
 use super::{Role, Shard, SpreadKey, TimerKey};
 use crate::downstream::{Downstream, Phase};
 use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
+use crate::track::Track;
 
 /// What an interest says of the tracks offered in return.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,10 +61,10 @@ impl Shard {
         down.asked = Some(Box::new(request));
         let who = Self::request_key(key, id);
         track.downstreams.insert(who, down);
-        let first = track.downstreams.len() == 1;
+        let first = track.has_one_taker();
         let established = track.is_established() && !(forward && track.is_stale());
         let resumes = track.is_established() && !established;
-        let is_replica = track.key.part == Part::Replica;
+        let is_ingest = track.key.part == Part::Ingest;
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Downstream(track_id));
         }
@@ -71,7 +72,7 @@ impl Shard {
         if established {
             self.accept_subscribe(who, track_id, now);
             self.update_forward(track_id);
-            if first {
+            if first || is_ingest {
                 // One publisher is there; viewers shall lose nothing when it goes.
                 self.subscribe_upstream(track_id);
             }
@@ -79,17 +80,33 @@ impl Shard {
         }
         if resumes {
             // The home says from where it goes on, and that is what the viewer is told.
-            return self.update_forward(track_id);
+            self.update_forward(track_id);
+            self.subscribe_upstream(track_id);
+            return;
         }
+        self.await_publisher(who, track_id, rendezvous, now);
+    }
+
+    /// Nobody is known to publish what a viewer wants: whoever may is asked, and the viewer waits
+    /// for the answer, or for as long as it said.
+    fn await_publisher(
+        &mut self,
+        who: RequestKey,
+        track_id: TrackId,
+        rendezvous: Option<Duration>,
+        now: Instant,
+    ) {
         let asked = self.subscribe_upstream(track_id);
-        let pending = self.tracks.get(&track_id).is_some_and(|track| track.is_pending());
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let pending = track.is_pending();
+        let is_replica = track.key.part == Part::Replica;
         let rendezvous = rendezvous.filter(|wait| !wait.is_zero());
         // A home that waits for a publisher does so for the most patient viewer.
         if (asked || pending) && !(is_replica && rendezvous.is_some()) {
             return;
         }
-        if !(asked || pending || self.is_link(key)) {
-            self.tell_unpublished(key, track_id, rendezvous);
+        if !(asked || pending || self.is_link(who.session)) {
+            self.tell_unpublished(who.session, track_id, rendezvous);
         }
         match rendezvous {
             Some(wait) => {
@@ -490,7 +507,7 @@ impl Shard {
         track.downstreams.insert(Self::request_key(session, id), down);
         track.linger_until = None;
         self.touched.insert(track_id);
-        if self.tracks.get(&track_id).is_some_and(|track| track.downstreams.len() == 1) {
+        if self.tracks.get(&track_id).is_some_and(Track::has_one_taker) {
             self.subscribe_upstream(track_id);
         }
     }

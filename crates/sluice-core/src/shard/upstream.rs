@@ -20,15 +20,20 @@ impl Shard {
     pub(super) fn subscribe_upstream(&mut self, track_id: TrackId) -> bool {
         let Some(track) = self.tracks.get(&track_id) else { return false };
         let key = track.key.clone();
-        let forward = track.wants_objects();
-        let asked: Vec<SessionKey> = track.upstreams.keys().map(|who| who.session).collect();
+        let wanted = track.wants_objects();
         let rendezvous = if key.part == Part::Replica { track.rendezvous() } else { None };
         let mut publishers = self.publishers_of(track_id);
-        publishers.retain(|session| !asked.contains(session));
+        publishers.retain(|session| !track.is_asked_of(*session));
         publishers.sort();
         publishers.dedup();
         let mut any = false;
         for session in publishers {
+            // A shard that offered the track brings objects already, or does once it is told.
+            let offered = self
+                .tracks
+                .get(&track_id)
+                .is_some_and(|t| t.upstreams.keys().any(|w| w.session == session));
+            let forward = wanted && !offered;
             let Some(entry) = self.entry_mut(session) else { continue };
             if entry.session.peer_going_away() {
                 continue;
@@ -43,10 +48,12 @@ impl Shard {
                 ..Subscribe::default()
             };
             let Ok(id) = entry.session.request(Request::Subscribe(request)) else { continue };
+            let of_shard = entry.link.is_some();
             entry.requests.insert(id, Role::Upstream(track_id));
             self.dirty.insert(session);
             let mut upstream = Upstream::new(Origin::Subscribe, None, forward);
             upstream.rendezvous = rendezvous;
+            upstream.of_shard = of_shard;
             if let Some(track) = self.tracks.get_mut(&track_id) {
                 track.upstreams.insert(Self::request_key(session, id), upstream);
             }
@@ -219,19 +226,18 @@ impl Shard {
                 continue;
             }
             let wanted = track.wants_objects();
-            let asks = track.has_demand() && !self.placement.is_alone();
             let is_replica = track.key.part == Part::Replica;
             let told: Vec<RequestKey> = track
                 .upstreams
                 .iter()
-                .filter(|(_, up)| up.is_established() && up.forward != wanted)
+                .filter(|(who, up)| {
+                    up.is_established() && up.forward != (wanted && track.carries(who))
+                })
                 .map(|(who, _)| *who)
                 .collect();
-            if asks {
-                // Here demand comes and goes with other shards, which subscribed or accepted once.
-                self.subscribe_upstream(track_id);
-            }
             for who in told {
+                let Some(track) = self.tracks.get(&track_id) else { continue };
+                let wanted = wanted && track.carries(&who);
                 let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
                 let Some(entry) = self.entry_mut(who.session) else { continue };
                 // A session that ends takes its subscription along; nothing else fails here.
@@ -346,6 +352,7 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         self.touched.insert(track_id);
         if track.upstreams.values().any(|up| up.source.is_some()) || track.is_pending() {
+            self.update_forward(track_id);
             return;
         }
         match word {
