@@ -1,7 +1,7 @@
 //! Control messages.
 
 use bytes::BytesMut;
-use sluice_proto::model::{RequestId, RequestKind};
+use sluice_proto::model::{Request, RequestId, RequestKind};
 use sluice_proto::session::Response;
 use sluice_proto::transport::Side;
 use sluice_proto::wire::{About, Context, Dialect, Message, RequestTransport};
@@ -40,6 +40,9 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut buffer = BytesMut::from(input.rest());
     while let Ok(Some((code, body))) = dialect.split_frame(&mut buffer) {
         let Ok(message) = dialect.decode(code, body, &context) else { continue };
+        if is_only_read(&message) {
+            continue;
+        }
         let contexts = writable_in(dialect, &context, &message);
         let again: Vec<_> =
             contexts.iter().map(|context| send(dialect, &message, context)).collect();
@@ -67,6 +70,15 @@ fn writable_in(dialect: &Dialect, context: &Context, message: &Message) -> Vec<C
     let requests = KINDS.into_iter().filter(|&kind| fits(kind)).map(About::Request);
     let updates = [About::Update(RequestKind::Subscribe)];
     requests.chain(updates).map(|about| context.about(about)).collect()
+}
+
+/// Whether a message says something that is understood for the sake of other libraries and never
+/// sent: a filter or a fill for the tracks of an interest.
+fn is_only_read(message: &Message) -> bool {
+    let Message::Request { request: Request::SubscribeNamespace(interest), .. } = message else {
+        return false;
+    };
+    interest.filter.is_some() || interest.fill.is_some()
 }
 
 /// Writes and reads a message; an error says why that is not possible.

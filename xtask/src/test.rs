@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{layers, licences, shell, tidy};
+use crate::{fuzz, layers, licences, shell, tidy};
 
 /// Runs every check and test in order, cheap ones first.
 pub fn run(options: &[&str]) -> Result<()> {
@@ -27,13 +27,17 @@ pub fn run(options: &[&str]) -> Result<()> {
     shell::run("cargo", &["build", "--locked", "--package", "sluice"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--all-targets"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--doc"])?;
+    fuzz::run(&["--seconds", FUZZ_SECONDS])?;
     println!("\neverything passed in {} s", started.elapsed().as_secs());
     Ok(())
 }
 
+/// Guided fuzzing of each target; longer runs are a command of their own.
+const FUZZ_SECONDS: &str = "5";
+
 /// A program that tests need, and the Debian package that has it.
 const TOOLS: &[(&str, &str)] =
-    &[("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium")];
+    &[("ffmpeg", "ffmpeg"), ("ffprobe", "ffmpeg"), ("chromium", "chromium"), ("c++", "g++")];
 
 /// Installs missing programs where that is possible, else names them in one line.
 fn tools() -> Result<()> {

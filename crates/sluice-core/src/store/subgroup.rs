@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_proto::model::{ObjectId, Priority, ResetCode, SubgroupId};
+use sluice_proto::model::{Delivery, ObjectId, Priority, ResetCode, SubgroupId};
 use smallvec::SmallVec;
 
 use super::budget::cost;
@@ -329,10 +329,12 @@ impl Group {
     }
 
     /// Ends a log to which nothing more can be appended: with FIN if the whole group is known to
-    /// be here, else with a reset.
+    /// be here and nothing of the subgroup comes after the log, else with a reset.
     fn close_log(&mut self, at: u32, log: u64, settled: &mut Settled) {
         let subgroup = &self.subgroups[at as usize];
-        let end = if subgroup.pending.is_empty() && self.is_complete() {
+        let passed = self.logs[log].last.or(self.logs[log].floor);
+        let is_last = || self.is_complete() && !self.is_object_after(subgroup.id, passed);
+        let end = if subgroup.pending.is_empty() && is_last() {
             LogEnd::Fin
         } else {
             LogEnd::Reset(subgroup.failure.unwrap_or(ResetCode::Cancelled))
@@ -364,7 +366,7 @@ impl Group {
     /// The place of the subgroup that the object in `slot` belongs to.
     pub(super) fn subgroup_of(&self, slot: Slot) -> Option<u32> {
         match self.object(slot)?.delivery {
-            sluice_proto::model::Delivery::Subgroup(id) => self.place_of(id),
+            Delivery::Subgroup(id) => self.place_of(id),
             _ => None,
         }
     }

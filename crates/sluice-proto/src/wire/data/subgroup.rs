@@ -131,6 +131,10 @@ impl Dialect {
             }
         };
         let delta = delta.ok_or(DataInexpressible::Disorder)?;
+        // A delta that fits may still lead to an id that the draft does not have.
+        if object.object.0 > self.integers.max() {
+            return Err(Inexpressible::TooLarge(object.object.0));
+        }
         if object.status != ObjectStatus::Normal && object.payload_bytes != 0 {
             return Err(DataInexpressible::PayloadWithStatus.into());
         }
