@@ -45,12 +45,18 @@ async fn cell(relay: &Relay, scheme: &str, from: Draft, to: Draft) {
     let viewer = connect(relay, scheme, to).await;
     let mut reader = viewer.subscribe(full, Join::CurrentGroup).await.unwrap();
     writer.wanted().await.unwrap();
+    // The past has arrived before the track goes on and ends: what a publisher that has left still
+    // had is out of reach.
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let object = reader.next().await.unwrap().expect("the group from its start");
+        seen.push((object.location.to_string(), object.payload));
+    }
     writer.write(Object::new(1, 2, "live")).await.unwrap();
     writer.end_group(GroupId(1));
     writer.write(Object::new(2, 0, vec![7; 100_000])).await.unwrap();
     let finish = writer.finish();
-    let read = async {
-        let mut seen = Vec::new();
+    let read = async move {
         while let Some(object) = reader.next().await.unwrap() {
             if object.status == ObjectStatus::Normal {
                 seen.push((object.location.to_string(), object.payload));
