@@ -332,9 +332,12 @@ impl Group {
     /// be here and nothing of the subgroup comes after the log, else with a reset.
     fn close_log(&mut self, at: u32, log: u64, settled: &mut Settled) {
         let subgroup = &self.subgroups[at as usize];
+        // Objects that only a fetch brought, or that were sent before the group was given up, are
+        // here, but in no log.
         let passed = self.logs[log].last.or(self.logs[log].floor);
         let is_last = || self.is_complete() && !self.is_object_after(subgroup.id, passed);
-        let end = if subgroup.pending.is_empty() && is_last() {
+        let holds_last = self.logs[log].last >= subgroup.highest;
+        let end = if subgroup.pending.is_empty() && holds_last && is_last() {
             LogEnd::Fin
         } else {
             LogEnd::Reset(subgroup.failure.unwrap_or(ResetCode::Cancelled))
