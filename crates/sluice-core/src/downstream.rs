@@ -74,6 +74,18 @@ pub(crate) enum Served {
     Over,
 }
 
+/// What carries objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Subgroups,
+    Datagrams,
+}
+
+/// Whether all objects of a track are of one kind in the peer's draft.
+fn one_kind(session: &Session) -> bool {
+    session.dialect().is_some_and(|dialect| !dialect.track_properties)
+}
+
 /// A viewer's subscription.
 #[derive(Debug)]
 pub(crate) struct Downstream {
@@ -94,6 +106,9 @@ pub(crate) struct Downstream {
     arrivals: ArrivalCursor,
     datagrams: DatagramCursor,
     pub streams: Vec<OutStream>,
+    /// What was sent first, for a draft to which a track with objects of both kinds is malformed.
+    /// What is of the other kind is left out.
+    kind: Option<Kind>,
     /// Since when nothing could be delivered although there was something.
     stuck_since: Option<Instant>,
     /// Bytes handed over since we gave up some that had been handed over: these may only have
@@ -118,6 +133,7 @@ impl Downstream {
             arrivals: store.arrivals_end(),
             datagrams: store.datagrams_end(),
             streams: Vec::new(),
+            kind: None,
             stuck_since: None,
             replacing: None,
         }
@@ -347,7 +363,7 @@ impl Downstream {
             let location = Location { group: object.group, object: object.id };
             let in_range =
                 location >= self.start && self.end.is_none_or(|end| end.includes(location));
-            if !in_range {
+            if !in_range || self.kind == Some(Kind::Subgroups) && one_kind(session) {
                 continue;
             }
             let resolves = session.dialect().is_some_and(|dialect| !dialect.inherits_priority());
@@ -374,6 +390,7 @@ impl Downstream {
                 self.datagrams = before;
                 return;
             }
+            self.kind.get_or_insert(Kind::Datagrams);
         }
     }
 
@@ -388,11 +405,16 @@ impl Downstream {
         limits: &Limits,
     ) -> Served {
         let priority = self.priority;
+        if self.kind == Some(Kind::Datagrams) && one_kind(session) {
+            self.streams.remove(index);
+            return Served::Over;
+        }
         let served = self.streams[index].serve(id, priority, store, session, transport, limits);
         if matches!(served, (Served::Over, _)) {
             self.streams.remove(index);
         }
         if served.1 > 0 {
+            self.kind.get_or_insert(Kind::Subgroups);
             self.made_progress(served.1, transport.stats().window_bytes);
         }
         served.0
