@@ -130,6 +130,10 @@ impl Session {
             return Err(CommandError::NoCredit);
         }
         let entry = self.requests.get_mut(id).ok_or(CommandError::NotOpen(id))?;
+        if !answered && entry.phase != Phase::Open {
+            // Its updates repeat where the subscription starts, and that is not known yet.
+            return Err(CommandError::NotOpen(id));
+        }
         if !answered {
             // A draft whose updates repeat every setting.
             let settings = &mut entry.settings;
