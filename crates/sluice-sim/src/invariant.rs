@@ -5,7 +5,7 @@
 //! takes from publishers is what viewers want, and that nothing is left when everyone is gone.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_proto::model::{FullTrackName, Location, RequestId};
 use sluice_proto::session::{Response, SessionEnd};
@@ -15,6 +15,9 @@ use crate::ledger::TrackLedger;
 use crate::peer::{FetchView, Peer, View, ViewState};
 use crate::record::{Fault, StreamEnd};
 use crate::sim::{PeerId, Seat, Sim};
+
+/// The longest that an object is under way from a publisher, losses included.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(1);
 
 impl Sim {
     /// What holds after every step.
@@ -77,9 +80,7 @@ impl Sim {
         for peer in from {
             for location in self.at(*peer).sent(track) {
                 let wanted = *location >= floor && end.is_none_or(|end| end.includes(*location));
-                // A stream does not go back: what another publisher was past already is history.
-                let since = self.at(*peer).has_since(track, *location);
-                if since.is_some_and(|since| ledger.was_past(*location, since)) {
+                if self.is_past_elsewhere(*peer, view, ledger, *location) {
                     continue;
                 }
                 let lossless = viewer.lossless && self.at(*peer).lossless;
@@ -97,6 +98,29 @@ impl Sim {
             }
         }
         Ok(())
+    }
+
+    /// Whether another publisher was past an object about when this one sent it: a stream does not
+    /// go back, so where a subgroup begins for viewers is decided by the first that reaches them.
+    fn is_past_elsewhere(
+        &self,
+        by: PeerId,
+        view: &View,
+        ledger: &TrackLedger,
+        location: Location,
+    ) -> bool {
+        let track = &view.received.track;
+        let Some(object) = ledger.objects.get(&location) else { return false };
+        let Carriage::Subgroup(subgroup) = object.carriage else { return false };
+        let Some(since) = self.at(by).had_since(track, location) else { return false };
+        let later = ledger.subgroups.get(&(location.group, subgroup)).into_iter().flatten();
+        let others = || self.peers.iter().enumerate().filter(|(index, _)| *index != by.0);
+        later.filter(|id| **id > location.object).any(|id| {
+            let at = Location { group: location.group, object: *id };
+            let soon = |had: Instant| had < since + UNDER_WAY_MAX;
+            view.received.complete.get(&at).copied().is_some_and(soon)
+                && others().any(|(_, peer)| peer.had_since(track, at).is_some_and(soon))
+        })
     }
 
     /// That a fetch which ended with FIN left nothing out, and that a joining one ends exactly

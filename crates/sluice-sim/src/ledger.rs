@@ -117,17 +117,6 @@ impl Ledger {
 }
 
 impl TrackLedger {
-    /// Whether a later object of the same subgroup had been published by anybody before `since`.
-    pub fn was_past(&self, location: Location, since: Instant) -> bool {
-        let Some(object) = self.objects.get(&location) else { return false };
-        let Carriage::Subgroup(subgroup) = object.carriage else { return false };
-        let later = self.subgroups.get(&(location.group, subgroup)).into_iter().flatten();
-        later.filter(|id| **id > location.object).any(|id| {
-            let at = Location { group: location.group, object: *id };
-            self.objects.get(&at).is_some_and(|object| object.at < since)
-        })
-    }
-
     /// The largest location published.
     pub fn largest(&self) -> Option<Location> {
         self.objects.keys().next_back().copied()

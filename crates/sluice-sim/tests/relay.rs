@@ -222,3 +222,48 @@ fn what_passes_while_a_track_lingers_is_there_for_who_comes_back() {
         assert_eq!(sim.at(camera.peer).demand(sim.track(camera)), [], "draft {draft}");
     }
 }
+
+#[test]
+fn a_viewer_whose_draft_knows_one_kind_of_objects_a_track_gets_the_kind_that_came_first() {
+    for first in ["subgroups", "datagrams"] {
+        let mut sim = Sim::new(1);
+        let camera = sim.publisher_of(Draft::D18, TRACK);
+        let both = sim.subscriber_of(Draft::D20, TRACK, LocationFilter::NextObject);
+        let one = sim.subscriber_of(Draft::D14, TRACK, LocationFilter::NextObject);
+        for number in 0..4 {
+            let mut batch = group(number).objects(0..2);
+            if (number % 2 == 0) == (first == "datagrams") {
+                batch = batch.datagrams();
+            }
+            sim.send(camera, batch);
+            sim.run_until_idle();
+        }
+        sim.check(both, "0/0 0/1 1/0 1/1 2/0 2/1 3/0 3/1");
+        sim.check(one, "0/0 0/1 2/0 2/1");
+    }
+}
+
+#[test]
+fn what_a_fetch_upstream_does_not_cover_is_not_taken_to_be_absent() {
+    for draft in Draft::ALL {
+        let mut sim = Sim::new(1);
+        // The first has more than the second, which joins late and is asked.
+        let first = sim.publisher_of(draft, TRACK);
+        let seat = sim.subscriber_of(draft, TRACK, LocationFilter::NextObject);
+        for id in 0..6 {
+            sim.send(first, group(0).object(id).open());
+        }
+        sim.run_until_idle();
+        let second = sim.publisher_of(draft, TRACK);
+        sim.run_until_idle();
+        sim.send(second, group(0).objects(0..3).open());
+        sim.run_until_idle();
+        sim.close(first.peer);
+        sim.run_until_idle();
+        let all = sim.fetch(seat.peer, TRACK, LocationFilter::All, GroupOrder::Ascending);
+        sim.send(second, group(0).objects(3..8).finish());
+        sim.run_until_idle();
+        sim.check(seat, "0/0 0/1 0/2 0/3 0/4 0/5 0/6 0/7");
+        sim.check_fetched(sim.fetched(all.expect("a live session")), "0/0 0/1 0/2 0/3 0/4 0/5");
+    }
+}

@@ -165,6 +165,9 @@ impl Peer {
 
     fn handle(&mut self, event: SessionEvent, ledger: &mut Ledger, now: Instant) {
         crate::trace::peer(self.number, &event, now);
+        if self.closed.is_some() {
+            return;
+        }
         match event {
             SessionEvent::Ready(options) => self.ready = Some(options),
             SessionEvent::Request { id, request } => self.request(id, request, now),
@@ -288,6 +291,11 @@ impl Peer {
     pub(crate) fn has_since(&self, track: &FullTrackName, location: Location) -> Option<Instant> {
         let lives = self.closed.is_none();
         lives.then(|| self.publisher.has_since(track, location)).flatten()
+    }
+
+    /// Since when it had an object, whether or not its session lives.
+    pub(crate) fn had_since(&self, track: &FullTrackName, location: Location) -> Option<Instant> {
+        self.publisher.has_since(track, location)
     }
 
     /// Whether it offered a track by PUBLISH.

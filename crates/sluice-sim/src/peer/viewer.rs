@@ -217,11 +217,12 @@ impl Viewer {
         update: RequestUpdate,
     ) -> Result<(), CommandError> {
         let view = &mut self.views[view.0];
-        if update.forward.is_some() || update.filter.is_some() {
-            view.inexact = true;
-        }
-        view.forward = update.forward.unwrap_or(view.forward);
-        session.update(view.request, update).map(|_| ())
+        let changes = update.forward.is_some() || update.filter.is_some();
+        let forward = update.forward.unwrap_or(view.forward);
+        session.update(view.request, update)?;
+        view.inexact |= changes;
+        view.forward = forward;
+        Ok(())
     }
 
     pub(crate) fn leave(&mut self, session: &mut Session, view: ViewId) {
