@@ -9,10 +9,11 @@ use sluice_proto::model::{
 use sluice_proto::transport::StreamId;
 
 use super::{InStream, Role, Shard};
+use crate::downstream::Phase;
 use crate::fetch::{DownFetch, PendingFetch};
 use crate::ids::{RequestKey, SessionKey, TrackId};
 use crate::store::{Absence, FetchSpan, UnknownSpan};
-use crate::track::UpFetch;
+use crate::track::{Track, UpFetch};
 
 impl Shard {
     pub(super) fn handle_fetch(
@@ -56,7 +57,7 @@ impl Shard {
         track.linger_until = None;
         let joins = matches!(fetch.range, FetchRange::Joining(..));
         let probes = track.is_established() && track.is_stale() && !joins;
-        if track.is_established() && !probes {
+        if track.is_established() && !probes && !joins_what_waits(track, who, &fetch) {
             return self.answer_fetch(who, track_id, &fetch, now);
         }
         track.pending_fetches.push(PendingFetch { who, fetch, until });
@@ -74,7 +75,10 @@ impl Shard {
     /// A publisher is known now: fetches and status requests that waited go on.
     pub(super) fn answer_pending(&mut self, track_id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
-        let fetches = std::mem::take(&mut track.pending_fetches);
+        let pending = std::mem::take(&mut track.pending_fetches);
+        let waits = |fetch: &PendingFetch| joins_what_waits(track, fetch.who, &fetch.fetch);
+        let (waiting, fetches): (Vec<_>, Vec<_>) = pending.into_iter().partition(waits);
+        track.pending_fetches = waiting;
         let status = std::mem::take(&mut track.pending_status);
         for pending in fetches {
             self.answer_fetch(pending.who, track_id, &pending.fetch, now);
@@ -354,6 +358,14 @@ impl Shard {
             self.refuse(who.session, who.request, error);
         }
     }
+}
+
+/// Whether a fetch joins a subscription that is not answered yet: where it ends is not known.
+fn joins_what_waits(track: &Track, who: RequestKey, fetch: &Fetch) -> bool {
+    let FetchRange::Joining(subscription, _) = &fetch.range else { return false };
+    let of = RequestKey { session: who.session, request: *subscription };
+    let down = track.downstreams.get(&of);
+    down.is_some_and(|down| matches!(down.phase, Phase::Waiting | Phase::Held { .. }))
 }
 
 /// The location just before `end`.
