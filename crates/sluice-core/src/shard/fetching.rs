@@ -57,12 +57,13 @@ impl Shard {
         track.linger_until = None;
         let joins = matches!(fetch.range, FetchRange::Joining(..));
         let probes = track.is_established() && track.is_stale() && !joins;
-        if track.is_established() && !probes && !joins_what_waits(track, who, &fetch) {
+        let waits = joins_what_waits(track, who, &fetch);
+        if track.is_established() && !probes && !waits {
             return self.answer_fetch(who, track_id, &fetch, now);
         }
         track.pending_fetches.push(PendingFetch { who, fetch, until });
         self.touched.insert(track_id);
-        if probes && self.probe_home(track_id) {
+        if waits || probes && self.probe_home(track_id) {
             return;
         }
         let asked = self.subscribe_upstream(track_id);
