@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
-    DatagramHead, DoneCode, GroupId, GroupOrder, Location, LocationFilter, ObjectHead, Priority,
-    RangeEnd, RequestId, ResetCode, SubgroupHead, SubgroupIdField, Subscribe, TrackAlias,
+    DatagramHead, DoneCode, GroupId, GroupOrder, Location, LocationFilter, ObjectHead, ObjectId,
+    Priority, RangeEnd, RequestId, ResetCode, SubgroupHead, SubgroupIdField, Subscribe, TrackAlias,
 };
 use sluice_proto::session::{SendDatagramError, Session};
 use sluice_proto::transport::{DatagramError, StreamId, Transport};
@@ -33,7 +33,7 @@ pub(crate) enum Phase {
     Held { until: Instant },
     /// SUBSCRIBE waits for an upstream's answer.
     Waiting,
-    /// Our PUBLISH waits for an answer.
+    /// Our PUBLISH waits for an answer. What is published meanwhile is sent after it.
     Offered,
     /// Objects flow.
     Live,
@@ -99,6 +99,7 @@ pub(crate) struct Downstream {
     pub priority: Priority,
     pub order: GroupOrder,
     pub object_timeout: Option<Duration>,
+    pub subgroup_timeout: Option<Duration>,
     /// It is a PUBLISH of ours to another shard, and whether that shard accepted it.
     pub offer: Option<Offer>,
     /// The largest location that it was told: where a joining fetch ends.
@@ -128,6 +129,7 @@ impl Downstream {
             priority: Priority::default(),
             order: GroupOrder::Ascending,
             object_timeout: None,
+            subgroup_timeout: None,
             offer: None,
             join: None,
             arrivals: store.arrivals_end(),
@@ -139,19 +141,50 @@ impl Downstream {
         }
     }
 
+    /// What a SUBSCRIBE asks for, before it is answered.
+    pub fn asked(request: Subscribe, store: &TrackStore) -> Self {
+        Self {
+            forward: request.forward.unwrap_or(true),
+            filter: request.filter,
+            priority: request.priority.unwrap_or_default(),
+            order: request.order.unwrap_or_default(),
+            object_timeout: request.object_timeout,
+            subgroup_timeout: request.subgroup_timeout,
+            asked: Some(Box::new(request)),
+            ..Self::new(Phase::Waiting, store)
+        }
+    }
+
     /// Whether it wants objects now, or will once it is answered.
     pub fn wants_objects(&self) -> bool {
         self.forward && !matches!(self.phase, Phase::Ending { .. })
     }
 
-    /// Begins, or begins again after a pause, at what is published from now on.
+    /// Begins at what is published from now on.
     pub fn go_live(&mut self, store: &TrackStore) {
         self.phase = Phase::Live;
+        self.begin(store);
+    }
+
+    /// Takes its place at what is published from now on, whether or not it may be sent yet.
+    pub fn begin(&mut self, store: &TrackStore) {
         self.join = store.largest();
         (self.start, self.end) = self.filter.resolve(self.join);
+        self.follow(store);
+    }
+
+    /// Goes on after a pause: what passed meanwhile is past, and its filter's end still counts.
+    pub fn resume(&mut self, store: &TrackStore) {
+        self.join = store.largest();
+        let (next, _) = LocationFilter::NextObject.resolve(self.join);
+        self.start = self.start.max(next);
+        self.follow(store);
+    }
+
+    fn follow(&mut self, store: &TrackStore) {
         self.arrivals = store.arrivals_end();
         self.datagrams = store.datagrams_end();
-        self.streams.clear();
+        debug_assert!(self.streams.is_empty(), "streams are taken before a subscription begins");
         if self.forward {
             let cursors: Vec<LiveCursor> = store.live_cursors(self.start).collect();
             for cursor in cursors {
@@ -174,10 +207,42 @@ impl Downstream {
         self.streams.push(OutStream { group, cursor, stream: None, head: None, pending });
     }
 
-    /// A filter that changed while objects flow.
-    pub fn refilter(&mut self, filter: LocationFilter, largest: Option<Location>) {
+    /// A filter that changed. Returns the streams that cannot go on in it, to be reset.
+    pub fn refilter(&mut self, filter: LocationFilter, store: &TrackStore) -> Vec<StreamId> {
         self.filter = filter;
-        (self.start, self.end) = filter.resolve(largest);
+        (self.start, self.end) = filter.resolve(store.largest());
+        let (start, end) = (self.start, self.end);
+        let mut cut = Vec::new();
+        self.streams.retain_mut(|out| {
+            if out.group < start.group || end.is_some_and(|end| out.group > end.group) {
+                cut.extend(out.stream);
+                return false;
+            }
+            let first = if out.group == start.group { start.object } else { ObjectId(0) };
+            let last = end.filter(|end| out.group == end.group).and_then(|end| end.object);
+            out.cursor.end_after(last);
+            if !out.cursor.begin_at(first) {
+                out.pending.clear();
+                out.head = None;
+                cut.extend(out.stream.take());
+            }
+            true
+        });
+        if self.forward && matches!(self.phase, Phase::Live | Phase::Offered) {
+            // What the filter kept out before, from now on.
+            let cursors: Vec<LiveCursor> = store.live_cursors(start).collect();
+            for cursor in cursors {
+                if self.streams.iter().all(|out| out.cursor.log() != cursor.log()) {
+                    self.add_stream(store, cursor);
+                }
+            }
+        }
+        cut
+    }
+
+    /// Gives up all streams: those that are open are to be reset.
+    pub fn take_streams(&mut self) -> impl Iterator<Item = StreamId> {
+        std::mem::take(&mut self.streams).into_iter().filter_map(|out| out.stream)
     }
 
     /// Stops sending: what is open is reset.
@@ -191,7 +256,8 @@ impl Downstream {
 
     /// Looks for logs that began since the last time.
     pub fn refresh(&mut self, store: &TrackStore) {
-        if !self.forward || !matches!(self.phase, Phase::Live | Phase::Ending { .. }) {
+        let follows = matches!(self.phase, Phase::Live | Phase::Offered | Phase::Ending { .. });
+        if !self.forward || !follows {
             // What passes meanwhile is past when it goes on.
             self.arrivals = store.arrivals_end();
             self.datagrams = store.datagrams_end();

@@ -215,6 +215,10 @@ impl Scenario {
             }
             Act::Refilter { viewer } => {
                 let draft = self.sim.at(self.viewers[viewer].peer).draft;
+                if draft.dialect().updates_only_narrow() {
+                    // Some other filter is hardly ever a narrower one.
+                    return;
+                }
                 let filter = Some(self.filter(draft));
                 for seat in self.viewers[viewer].seats.clone() {
                     self.sim.update(seat, RequestUpdate { filter, ..RequestUpdate::default() });

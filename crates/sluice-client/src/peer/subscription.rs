@@ -303,6 +303,7 @@ impl Peer {
         }
         self.hand_on(key, rest);
         let Some(subscription) = self.subscriptions.remove(&key) else { return };
+        self.session.forget(subscription.id);
         for stream in subscription.streams.keys() {
             self.incoming.remove(stream);
         }

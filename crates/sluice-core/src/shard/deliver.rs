@@ -234,6 +234,9 @@ impl Serving<'_> {
             }
             let missed = down.catch_up(&track.store, session, *transport, limits, *now);
             after.behind.extend(missed.map(|bytes| (*track_id, bytes)));
+            if down.phase == Phase::Offered {
+                continue;
+            }
             candidates.extend((0..down.streams.len()).map(|index| Candidate {
                 rank: down.rank(index, &track.store),
                 track: *track_id,
@@ -310,7 +313,7 @@ impl Serving<'_> {
             let Some(track) = tracks.get_mut(track_id) else { continue };
             let who = RequestKey { session: *key, request: *id };
             let Some(down) = track.downstreams.get_mut(&who) else { continue };
-            let stuck = full && !down.streams.is_empty();
+            let stuck = full && !down.streams.is_empty() && down.phase != Phase::Offered;
             if down.is_stuck(stuck, limits, *now) {
                 down.pause(&mut entry.session, *transport, ResetCode::TooFarBehind);
                 let reason = "nothing could be delivered for too long".to_owned();

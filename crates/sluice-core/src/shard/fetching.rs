@@ -8,6 +8,7 @@ use sluice_proto::model::{
 };
 use sluice_proto::transport::StreamId;
 
+use super::updates::range_filter_fault;
 use super::{InStream, Role, Shard};
 use crate::downstream::Phase;
 use crate::fetch::{DownFetch, PendingFetch};
@@ -23,8 +24,7 @@ impl Shard {
         fetch: Fetch,
         now: Instant,
     ) {
-        if !fetch.range_filters.is_empty() {
-            let error = RequestError::new(RequestCode::InvalidFilter, "no range filters here");
+        if let Some(error) = range_filter_fault(&fetch.range_filters) {
             return self.refuse(key, id, error);
         }
         let track_id = match &fetch.range {

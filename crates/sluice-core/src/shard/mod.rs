@@ -1,7 +1,7 @@
 //! The state machine of one worker: sessions, tracks, and what flows between them.
 //!
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
-//! `publisher` is what publishers do, `subscriber` what viewers do, `upstream` what the shard asks
+//! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what the shard asks
 //! of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver` objects going
 //! out.
 
@@ -15,6 +15,7 @@ mod publisher;
 mod remote;
 mod spread;
 mod subscriber;
+mod updates;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

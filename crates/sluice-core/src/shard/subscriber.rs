@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
     GroupOrder, Interest, LocationFilter, Priority, Publish, Request, RequestCode, RequestError,
-    RequestId, RequestOk, RequestUpdate, Subscribe, SubscribeNamespace, SubscribeOk,
-    TrackNamespace, TrackProperties, TrackStatus,
+    RequestId, RequestOk, Subscribe, SubscribeNamespace, SubscribeOk, TrackNamespace,
+    TrackProperties, TrackStatus,
 };
 use sluice_proto::session::{CommandError, Response};
 use sluice_proto::wire::InterestForm;
 
 use super::publisher::is_reserved;
-use super::{Role, Shard, SpreadKey, TimerKey};
+use super::updates::range_filter_fault;
+use super::{Role, SessionEntry, Shard, SpreadKey, TimerKey};
 use crate::downstream::{Downstream, Phase};
 use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
 use crate::track::Track;
@@ -25,6 +26,30 @@ pub(super) struct Wanted {
     pub priority: Priority,
     pub order: Option<GroupOrder>,
     pub object_timeout: Option<Duration>,
+    pub subgroup_timeout: Option<Duration>,
+    pub properties: bool,
+}
+
+impl SessionEntry {
+    /// Whether a prefix overlaps that of another interest of the session. Where namespaces and
+    /// tracks are requests of their own, each has its own space (MOQT-18 §10.19, §10.20).
+    pub(super) fn has_overlap(
+        &self,
+        id: RequestId,
+        interest: Interest,
+        prefix: &TrackNamespace,
+    ) -> bool {
+        let separate =
+            self.session.dialect().is_some_and(|d| d.interests == InterestForm::Separate);
+        let same_kind = |other: &RequestId| {
+            !separate || self.interests.get(other).is_some_and(|w| w.interest == interest)
+        };
+        let overlaps = |(other, role): (&RequestId, &Role)| {
+            let Role::Interest(of) = role else { return false };
+            *other != id && same_kind(other) && (of.is_prefix_of(prefix) || prefix.is_prefix_of(of))
+        };
+        self.link.is_none() && self.requests.iter().any(overlaps)
+    }
 }
 
 impl Shard {
@@ -48,17 +73,9 @@ impl Shard {
         };
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         track.linger_until = None;
-        let mut down = Downstream::new(Phase::Waiting, &track.store);
-        down.forward = request.forward.unwrap_or(true);
-        down.filter = request.filter;
-        down.priority = request.priority.unwrap_or_default();
-        down.object_timeout = request.object_timeout;
-        if let Some(order) = request.order {
-            down.order = order;
-        }
         let rendezvous = request.rendezvous_timeout.map(|t| t.min(self.limits.rendezvous_max));
+        let down = Downstream::asked(request, &track.store);
         let forward = down.forward;
-        down.asked = Some(Box::new(request));
         let who = Self::request_key(key, id);
         track.downstreams.insert(who, down);
         let first = track.has_one_taker();
@@ -132,8 +149,10 @@ impl Shard {
         if is_reserved(request.track.namespace()) {
             return Some(RequestError::new(RequestCode::DoesNotExist, "a reserved namespace"));
         }
-        if !request.range_filters.is_empty() {
-            return Some(RequestError::new(RequestCode::InvalidFilter, "no range filters here"));
+        let filters = [&request.range_filters].into_iter();
+        let filters = filters.chain(request.fill.as_ref().map(|fill| &fill.range_filters));
+        if let Some(error) = filters.into_iter().find_map(|filters| range_filter_fault(filters)) {
+            return Some(error);
         }
         let track = self.names.get(name).and_then(|id| self.tracks.get(id))?;
         let twice = !several && track.downstreams.keys().any(|who| who.session == key);
@@ -170,6 +189,11 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let largest = track.store.largest();
         let settings = track.properties.settings().unwrap_or_default();
+        let Some(filter) = track.downstreams.get(&who).map(|down| down.filter) else { return };
+        if let Some(error) = self.filter_fault(who.session, filter, largest) {
+            return self.refuse_downstream(who, track_id, error, now);
+        }
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(down) = track.downstreams.get_mut(&who) else { return };
         let Some(asked) = down.asked.take() else { return };
         down.order = asked.order.or(settings.order).unwrap_or_default();
@@ -220,93 +244,6 @@ impl Shard {
         self.track_unwanted(track_id, now);
     }
 
-    pub(super) fn handle_update(
-        &mut self,
-        key: SessionKey,
-        id: RequestId,
-        update_id: RequestId,
-        update: RequestUpdate,
-        now: Instant,
-    ) {
-        let role = self.entry(key).and_then(|entry| entry.requests.get(&id).cloned());
-        let who = Self::request_key(key, id);
-        let mut ok = RequestOk::default();
-        match role {
-            Some(Role::Downstream(track_id)) => {
-                ok.largest = self.update_downstream(who, track_id, update_id, &update, now);
-            }
-            Some(Role::Interest(prefix)) => self.update_interest(who, &prefix, &update),
-            _ => {}
-        }
-        if let Some(entry) = self.entry_mut(key) {
-            entry.session.answer_update(id, update_id, Ok(ok));
-        }
-    }
-
-    fn update_downstream(
-        &mut self,
-        who: RequestKey,
-        track_id: TrackId,
-        update_id: RequestId,
-        update: &RequestUpdate,
-        now: Instant,
-    ) -> Option<sluice_proto::model::Location> {
-        let track = self.tracks.get_mut(&track_id)?;
-        let largest = track.store.largest();
-        let down = track.downstreams.get_mut(&who)?;
-        if let Some(priority) = update.priority {
-            down.priority = priority;
-        }
-        if update.object_timeout.is_some() {
-            down.object_timeout = update.object_timeout;
-        }
-        if let Some(filter) = update.filter {
-            down.refilter(filter, largest);
-        }
-        let resumed = update.forward == Some(true) && !down.forward;
-        if let Some(forward) = update.forward {
-            down.forward = forward;
-        }
-        let live = down.phase == Phase::Live;
-        if resumed && live {
-            let filter = down.filter;
-            down.filter = LocationFilter::NextObject;
-            down.go_live(&track.store);
-            down.filter = filter;
-        }
-        let forward = down.forward;
-        self.dirty.insert(who.session);
-        self.idle.insert(track_id);
-        self.update_forward(track_id);
-        if let Some(fill) = update.fill.as_ref().filter(|_| forward && live) {
-            self.begin_fill(who, update_id, track_id, fill, now);
-        }
-        largest
-    }
-
-    fn update_interest(
-        &mut self,
-        who: RequestKey,
-        prefix: &TrackNamespace,
-        update: &RequestUpdate,
-    ) {
-        let Some(entry) = self.entry_mut(who.session) else { return };
-        let scope = entry.scope;
-        let Some(wanted) = entry.interests.get_mut(&who.request) else { return };
-        wanted.forward = update.forward.unwrap_or(wanted.forward);
-        let interest = wanted.interest;
-        if let Some(changed) = update.prefix.clone().filter(|changed| changed != prefix) {
-            entry.requests.insert(who.request, Role::Interest(changed.clone()));
-            self.namespaces.unwant(scope, prefix, who);
-            self.namespaces.want(scope, &changed, who, interest);
-            if interest.tracks() {
-                self.unspread(&SpreadKey::Interest(scope, prefix.clone()), who);
-                self.spread(SpreadKey::Interest(scope, changed.clone()), who);
-            }
-            self.tell_interested(who, scope, &changed, interest);
-        }
-    }
-
     pub(super) fn handle_interest(
         &mut self,
         key: SessionKey,
@@ -317,16 +254,12 @@ impl Shard {
         let max = self.limits.interests_max;
         let Some(entry) = self.entry(key) else { return };
         let Some(dialect) = entry.session.dialect() else { return };
-        let separate = dialect.interests == InterestForm::Separate;
+        let default = dialect.interests != InterestForm::Combined;
         let of_shard = entry.link.is_some();
-        let overlaps = !of_shard
-            && entry.requests.iter().any(|(other, role)| {
-                let Role::Interest(prefix) = role else { return false };
-                let same_kind = !separate
-                    || entry.interests.get(other).is_some_and(|w| w.interest == request.interest);
-                same_kind
-                    && (prefix.is_prefix_of(&request.prefix) || request.prefix.is_prefix_of(prefix))
-            });
+        let overlaps = entry.has_overlap(id, request.interest, &request.prefix);
+        if let Some(error) = range_filter_fault(&request.range_filters) {
+            return self.refuse(key, id, error);
+        }
         if overlaps {
             let reason = "this session is interested in an overlapping prefix already";
             let error = RequestError::new(RequestCode::PrefixOverlap, reason);
@@ -348,7 +281,6 @@ impl Shard {
         }
         // A draft whose one request always means both says nothing of forwarding: a client that
         // only browses should not be flooded, it asks in its PUBLISH_OK.
-        let default = dialect.interests != InterestForm::Combined;
         let wanted = Wanted {
             interest: request.interest,
             forward: request.forward.unwrap_or(default),
@@ -356,6 +288,8 @@ impl Shard {
             priority: request.priority.unwrap_or_default(),
             order: request.order,
             object_timeout: request.object_timeout,
+            subgroup_timeout: request.subgroup_timeout,
+            properties: request.include_properties.unwrap_or(true),
         };
         let scope = entry.scope;
         let who = Self::request_key(key, id);
@@ -385,7 +319,7 @@ impl Shard {
     }
 
     /// Tells a new interest of what there is already.
-    fn tell_interested(
+    pub(super) fn tell_interested(
         &mut self,
         who: RequestKey,
         scope: ScopeId,
@@ -460,7 +394,7 @@ impl Shard {
         let Some(track) = self.tracks.get(&track_id) else { return };
         let takes = track.downstreams.keys().any(|who| who.session == session);
         let largest = track.store.largest();
-        let properties = track.properties.clone();
+        let facts = track.properties.clone();
         let name = track.key.name.clone();
         let order = track.properties.settings().unwrap_or_default().order.unwrap_or_default();
         let Some(entry) = self.entry_mut(session) else { return };
@@ -469,6 +403,7 @@ impl Shard {
             return;
         }
         let Some(wanted) = entry.interests.get(&interest.request).copied() else { return };
+        let properties = if wanted.properties { facts } else { TrackProperties::default() };
         let alias = entry.session.next_alias();
         let publish = Publish {
             track: name,
@@ -503,7 +438,9 @@ impl Shard {
         down.priority = wanted.priority;
         down.order = wanted.order.unwrap_or(order);
         down.object_timeout = wanted.object_timeout;
-        down.join = largest;
+        down.subgroup_timeout = wanted.subgroup_timeout;
+        // From here on objects are the viewer's, if it takes them.
+        down.begin(&track.store);
         track.downstreams.insert(Self::request_key(session, id), down);
         track.linger_until = None;
         self.touched.insert(track_id);
@@ -524,20 +461,30 @@ impl Shard {
         let who = Self::request_key(key, id);
         match response {
             Response::Publish(ok) => {
+                let dialect = self.entry(key).and_then(|entry| entry.session.dialect());
+                let says_all = dialect.is_some_and(|dialect| dialect.publish_ok_settings);
                 let Some(track) = self.tracks.get_mut(&track_id) else { return };
                 let Some(down) = track.downstreams.get_mut(&who) else { return };
-                if let Some(forward) = ok.forward {
-                    down.forward = forward;
-                }
-                if let Some(filter) = ok.filter {
-                    down.filter = filter;
-                }
+                let flowed = down.forward;
+                // MOQT-18 §10.2.12: left out it is 1, where it can be said.
+                down.forward = ok.forward.unwrap_or(says_all || flowed);
                 down.priority = ok.priority.unwrap_or(down.priority);
                 down.order = ok.order.unwrap_or(down.order);
                 down.object_timeout = ok.object_timeout.or(down.object_timeout);
+                down.subgroup_timeout = ok.subgroup_timeout.or(down.subgroup_timeout);
+                let mut cut = Vec::new();
                 if down.phase == Phase::Offered {
-                    down.go_live(&track.store);
+                    down.phase = Phase::Live;
+                    if !down.forward || !flowed {
+                        cut.extend(down.take_streams());
+                        down.begin(&track.store);
+                    }
+                    if let Some(filter) = ok.filter {
+                        cut.extend(down.refilter(filter, &track.store));
+                    }
                 }
+                self.orphans.extend(cut.into_iter().map(|stream| (key, stream)));
+                self.dirty.insert(key);
                 self.update_forward(track_id);
             }
             _ => self.downstream_gone(key, id, track_id, now),

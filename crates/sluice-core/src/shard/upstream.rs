@@ -308,6 +308,10 @@ impl Shard {
             if let Some(source) = upstream.source {
                 track.store.remove_source(source, ResetCode::Cancelled);
             }
+            if let Some(entry) = self.entry_mut(who.session) {
+                entry.session.forget(who.request);
+                self.dirty.insert(who.session);
+            }
             self.forget(who.session, who.request);
             self.fresh.insert(track_id);
             let (code, reason) = match upstream.done {

@@ -133,6 +133,19 @@ impl LiveCursor {
         self.last = last.unwrap_or(ObjectId(u64::MAX));
     }
 
+    /// Leaves out objects below `first` from now on. False if objects were taken already that are
+    /// left out now: then the cursor stands as at the beginning of another stream.
+    pub fn begin_at(&mut self, first: ObjectId) -> bool {
+        let passed = self.previous.is_some_and(|previous| previous.next() >= Some(first));
+        let goes_on = !self.has_begun() || passed || first <= self.first;
+        if !goes_on {
+            self.stage = Stage::Frame(0);
+            self.previous = None;
+        }
+        self.first = first;
+        goes_on
+    }
+
     /// Takes the next step. At most `max_bytes` of payload, in one piece.
     pub fn next(&mut self, store: &mut TrackStore, max_bytes: usize) -> LiveStep {
         loop {

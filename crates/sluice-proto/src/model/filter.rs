@@ -62,6 +62,27 @@ impl LocationFilter {
     }
 }
 
+impl LocationFilter {
+    /// The filter without what an absolute start has before `first`.
+    pub fn begin_at(self, first: Location) -> LocationFilter {
+        match self {
+            LocationFilter::From(start) => LocationFilter::From(start.max(first)),
+            LocationFilter::Range(start, end) => LocationFilter::Range(start.max(first), end),
+            LocationFilter::All => LocationFilter::From(first),
+            relative => relative,
+        }
+    }
+
+    /// Whether a range that ends at `end` lies wholly before this filter. Relative starts are
+    /// the publisher's to know.
+    pub fn starts_after(self, end: RangeEnd) -> bool {
+        match self {
+            LocationFilter::From(start) | LocationFilter::Range(start, _) => !end.includes(start),
+            _ => false,
+        }
+    }
+}
+
 /// The location just after `location`, which is the start of the next group at the largest id.
 fn after(location: Location) -> Location {
     match location.object.next() {

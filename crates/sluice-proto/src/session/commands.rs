@@ -97,12 +97,14 @@ impl Session {
             Request::Publish(publish) => {
                 entry.track = Some(publish.track.clone());
                 entry.alias = Some(publish.alias);
+                entry.settings.largest = publish.largest;
             }
             Request::Fetch(fetch) => {
                 entry.order = fetch.order.unwrap_or_default();
                 self.fetches_in.insert(id, (id, entry.order));
-                if let FetchRange::Standalone(track, _) = &fetch.range {
+                if let FetchRange::Standalone(track, filter) = &fetch.range {
                     entry.track = Some(track.clone());
+                    entry.settings.filter = *filter;
                 }
             }
             Request::TrackStatus(status) => entry.track = Some(status.track.clone()),
@@ -126,7 +128,9 @@ impl Session {
         self.requests.get(id).ok_or(CommandError::NotOpen(id))?;
         let answered = dialect.updates_answered;
         let on_control = dialect.requests == RequestTransport::ControlStream;
-        if on_control && !self.requests.may_send_next() {
+        let unanswered = self.requests.get(id).map_or(0, |entry| entry.updates.len() as u64);
+        let too_many = self.peer_updates_max > 0 && unanswered >= self.peer_updates_max;
+        if too_many || on_control && !self.requests.may_send_next() {
             return Err(CommandError::NoCredit);
         }
         let entry = self.requests.get_mut(id).ok_or(CommandError::NotOpen(id))?;
@@ -229,6 +233,7 @@ impl Session {
     pub fn subscribe_ok(&mut self, id: RequestId, ok: SubscribeOk) {
         if let Some(entry) = self.requests.get_mut(id) {
             entry.alias = Some(ok.alias);
+            entry.settings.largest = ok.largest;
         }
         self.answer(id, Response::Subscribe(ok));
     }
@@ -241,9 +246,11 @@ impl Session {
         }
         let bare = PublishOk { expires: ok.expires, ..PublishOk::default() };
         self.answer(id, Response::Publish(bare));
+        let offered = self.requests.get(id).map(|entry| entry.settings.forward);
         let update = RequestUpdate {
             filter: ok.filter,
-            forward: ok.forward,
+            // What PUBLISH said already needs no update.
+            forward: ok.forward.filter(|forward| Some(*forward) != offered),
             priority: ok.priority,
             object_timeout: ok.object_timeout,
             subgroup_timeout: ok.subgroup_timeout,
@@ -287,6 +294,7 @@ impl Session {
         }
         entry.phase = Phase::Open;
         let about = About::Request(entry.kind);
+        let is_fetch = entry.kind == RequestKind::Fetch;
         let accepted = !matches!(response, Response::Error(_));
         let early = std::mem::take(&mut entry.early_answers);
         let message = Message::Response { id, response };
@@ -295,6 +303,9 @@ impl Session {
             for (update_id, result) in early {
                 self.answer_update(id, update_id, result);
             }
+        }
+        if is_fetch && accepted {
+            self.retire_fetch(id);
         }
         if let Err(error) = sent {
             let refusal =
@@ -364,6 +375,22 @@ impl Session {
         let about = About::Update(entry.kind);
         let message = Message::PublishDone { id, done: PublishDone { code, streams, reason } };
         let _ = self.send_on_request(id, &message, about);
+        self.finish_stream(id);
+        self.retire(id);
+    }
+
+    /// Nothing more is expected of a subscription that its publisher ended, or of a fetch: its
+    /// owner has what was announced, or waits no longer.
+    pub fn forget(&mut self, id: RequestId) {
+        if self.requests.get(id).is_some_and(|entry| entry.phase == Phase::Over) {
+            self.finish_stream(id);
+            self.retire(id);
+        }
+    }
+
+    /// Ends a request of the peer that was accepted, after what is queued for it: a fetch or an
+    /// interest whose update was refused. Where requests share a stream there is nothing to say.
+    pub fn end_request(&mut self, id: RequestId) {
         self.finish_stream(id);
         self.retire(id);
     }
@@ -504,7 +531,9 @@ impl Session {
         {
             entry.outbox.clear();
             self.resets.push((stream, code));
-            self.streams.insert(stream, Inbound::Discard);
+            // Once stopped there is nothing more to hear of it.
+            self.streams.remove(&stream);
+            self.readable.remove(&stream);
         }
     }
 
@@ -514,12 +543,14 @@ impl Session {
         let Some(mut entry) = self.requests.remove(id) else { return };
         self.dirty.remove(&id);
         if let Some(stream) = entry.stream {
+            entry.outbox.finish();
             if entry.outbox.queued_bytes() > 0 || entry.outbox.is_finishing() {
                 self.leaving.push((stream, std::mem::take(&mut entry.outbox)));
             }
             if matches!(self.streams.get(&stream), Some(Inbound::Request(..))) {
                 self.streams.insert(stream, Inbound::Discard);
                 self.readable.insert(stream);
+                self.lingering_new.push(stream);
             }
         }
         for (_, announcement) in std::mem::take(&mut entry.announced) {
@@ -531,7 +562,6 @@ impl Session {
         self.fill_updates.retain(|_, owner| *owner != id);
         if let Some(alias) = entry.alias.filter(|_| entry.is_subscriber())
             && self.aliases_in.get(&alias) == Some(&id)
-            && entry.peer_done.is_none()
         {
             self.aliases_in.remove(&alias);
             self.ended_aliases.push_back(alias);
@@ -539,6 +569,13 @@ impl Session {
                 self.ended_aliases.pop_front();
             }
         }
+        self.grant_more(0);
+    }
+
+    /// Gives the peer new ids for those it used up, once there are enough of them: `updates` more
+    /// for updates, whose ids are free at once.
+    pub(super) fn grant_more(&mut self, updates: u64) {
+        self.requests.earn(updates);
         if let Some(limit) = self.requests.renewed_grant(self.config.limits.requests_max as usize) {
             self.send_control(&Message::RequestIdLimit(limit));
         }

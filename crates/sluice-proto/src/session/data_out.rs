@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::requests::Maker;
+use super::requests::{Maker, Phase};
 use super::{CommandError, SendDatagramError, Session};
 use crate::model::{DatagramHead, FetchHead, RequestId, RequestKind, ResetCode, SubgroupHead};
 use crate::transport::{StreamId, StreamKind, Transport};
@@ -78,16 +78,28 @@ impl Session {
         let Some(id) = self.data_out.get(&stream).copied() else { return };
         let Some(entry) = self.requests.get_mut(id) else { return };
         entry.streams_open = entry.streams_open.saturating_sub(1);
-        let answered = entry.kind == RequestKind::Fetch && entry.maker == Maker::Peer;
-        if answered {
-            self.finish_stream(id);
+        if entry.kind == RequestKind::Fetch {
+            return self.retire_fetch(id);
         }
         self.say_done_if_drained(id);
     }
 
+    /// A fetch of the peer is over once it was accepted and its stream has ended.
+    pub(super) fn retire_fetch(&mut self, id: RequestId) {
+        let over = self.requests.get(id).is_some_and(|entry| {
+            let answered = entry.phase == Phase::Open && entry.maker == Maker::Peer;
+            answered && entry.streams_total > 0 && entry.streams_open == 0
+        });
+        if over {
+            self.finish_stream(id);
+            self.retire(id);
+        }
+    }
+
     /// Asks the peer to stop sending a data stream.
     pub fn stop_data(&mut self, transport: &mut dyn Transport, stream: StreamId, code: ResetCode) {
-        self.streams.insert(stream, super::inbound::Inbound::Discard);
+        self.streams.remove(&stream);
+        self.readable.remove(&stream);
         transport.stop(stream, self.reset_code(code));
     }
 

@@ -129,6 +129,8 @@ pub(super) struct SubgroupStream {
 
 #[derive(Debug)]
 pub(super) struct FetchStream {
+    /// What the stream's head names.
+    pub request: RequestId,
     pub decoder: FetchDecoder,
     pub payload: Payload,
 }

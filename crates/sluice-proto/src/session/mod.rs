@@ -17,7 +17,7 @@
 //!
 //! State is cut by what owns it: `requests` is the table of requests, `inbound` the streams that
 //! are read, `outbox` what waits for a stream, `tokens` the peer's token aliases. `commands` and
-//! `data_out` are what owners call, `receive` what messages do.
+//! `data_out` are what owners call, `receive` and `updates` what messages do.
 
 mod command;
 mod commands;
@@ -33,6 +33,7 @@ mod requests;
 mod setup;
 mod streams;
 mod tokens;
+mod updates;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ pub use deadline::SessionDeadline;
 pub use event::{RequestEnd, Response, SessionEnd, SessionEvent};
 pub use limits::SessionLimits;
 
-use crate::model::{GroupOrder, RequestId, ResetCode, SessionCode, TrackAlias};
+use crate::model::{GroupOrder, Request, RequestId, ResetCode, SessionCode, TrackAlias};
 use crate::transport::{PeerInfo, Side, StreamId, Transport};
 use crate::wire::{Dialect, Field, MessageKind, Place, Violation};
 use inbound::{EarlyData, InboundStreams};
@@ -77,6 +78,10 @@ pub struct Session {
     control: Outbox,
     /// Half-closed streams of requests that are forgotten, and what waits for them.
     leaving: Vec<(StreamId, Outbox)>,
+    /// Streams of finished requests whose peer has not closed its half, and until when it may
+    /// take; those that were added since the last flush.
+    lingering: VecDeque<(StreamId, Instant)>,
+    lingering_new: Vec<StreamId>,
     /// Streams to reset and stop at the next flush.
     resets: Vec<(StreamId, u64)>,
     /// Requests with something in their outbox.
@@ -108,6 +113,10 @@ pub struct Session {
     wants_window: bool,
     /// Updates of the peer that carried a fill, and what they update.
     fill_updates: BTreeMap<RequestId, RequestId>,
+    /// Fetches of the peer that join a request which is not here yet.
+    early_joins: VecDeque<(RequestId, RequestId, Request, Instant)>,
+    /// Updates of one request that the peer accepts before it has answered them; 0 for any number.
+    peer_updates_max: u64,
     closing: Option<Closing>,
     closed: bool,
 }
@@ -147,6 +156,8 @@ impl Session {
             control_out: None,
             control: Outbox::default(),
             leaving: Vec::new(),
+            lingering: VecDeque::new(),
+            lingering_new: Vec::new(),
             resets: Vec::new(),
             dirty: BTreeSet::new(),
             streams: InboundStreams::default(),
@@ -167,6 +178,8 @@ impl Session {
             reading_bytes: 0,
             wants_window: false,
             fill_updates: BTreeMap::new(),
+            early_joins: VecDeque::new(),
+            peer_updates_max: 0,
             closing: None,
             closed: false,
         };
@@ -187,7 +200,9 @@ impl Session {
         deadline::soonest([
             (self.setup.deadline(), SessionDeadline::Setup),
             (self.early.deadline(), SessionDeadline::EarlyData),
+            (self.early_joins.front().map(|(.., until)| *until), SessionDeadline::EarlyData),
             (self.goaway_deadline, SessionDeadline::Goaway),
+            (self.lingering.front().map(|(_, until)| *until), SessionDeadline::StreamLinger),
         ])
     }
 
@@ -203,6 +218,8 @@ impl Session {
             return self.close(SessionCode::GoawayTimeout, "still here after GOAWAY");
         }
         self.drop_early_data(now);
+        self.expire_joins(now);
+        self.stop_lingering(now);
     }
 
     /// Writes what the commands queued.
@@ -216,6 +233,7 @@ impl Session {
         }
         self.send_waiting(transport);
         self.flush_requests(transport);
+        self.note_lingering(now);
         self.apply_stops(transport);
         let limit = self.config.limits.control_buffer_bytes_max;
         if self.unread_bytes() > limit && self.closing.is_none() {

@@ -9,12 +9,12 @@ use super::requests::{Entry, IdFault, Maker, Phase, REQUEST_COST_BYTES};
 use super::streams::Flow;
 use super::{RequestEnd, Response, Session, SessionEvent};
 use crate::model::{
-    FetchRange, Interest, Request, RequestCode, RequestError, RequestId, RequestKind, RequestOk,
-    RequestUpdate, ResetCode,
+    FetchRange, Interest, LocationFilter, Request, RequestCode, RequestError, RequestId,
+    RequestKind, RequestOk, ResetCode,
 };
 use crate::transport::{Side, StreamId, Transport};
 use crate::wire::{
-    About, Context, Field, Message, MessageKind, MessageStream, NamespaceRef, Reach,
+    About, Context, Field, JoiningFetch, Message, MessageKind, MessageStream, NamespaceRef, Reach,
     RequestTransport, Violation,
 };
 
@@ -60,7 +60,7 @@ impl Session {
         }
     }
 
-    fn requests_on_control(&self) -> bool {
+    pub(super) fn requests_on_control(&self) -> bool {
         self.fallback_dialect().requests == RequestTransport::ControlStream
     }
 
@@ -213,10 +213,17 @@ impl Session {
         }
         match message {
             Message::Namespace { suffix } => {
+                if let Some(entry) = self.requests.get_mut(id) {
+                    entry.announced.insert(suffix.clone(), None);
+                }
                 let owner = self.merged(id);
                 self.events.push_back(SessionEvent::Namespace { id: owner, suffix });
             }
             Message::NamespaceDone { suffix } => {
+                let announced = self.requests.get_mut(id).map(|entry| &mut entry.announced);
+                if announced.is_some_and(|announced| announced.remove(&suffix).is_none()) {
+                    return self.violated(Violation::NamespaceDoneFirst { id: id.0 });
+                }
                 let owner = self.merged(id);
                 self.events.push_back(SessionEvent::NamespaceDone { id: owner, suffix });
             }
@@ -357,7 +364,7 @@ impl Session {
             .or(too_many(requests.open_namespaces(), limits.namespaces_max, "namespace requests"))
     }
 
-    fn take_peer_id(&mut self, id: RequestId, on_control: bool) -> bool {
+    pub(super) fn take_peer_id(&mut self, id: RequestId, on_control: bool) -> bool {
         let dialect = self.fallback_dialect();
         let in_order = on_control && !dialect.namespaces_on_own_stream;
         match self.requests.take_peer_id(id, in_order) {
@@ -380,7 +387,7 @@ impl Session {
         id: RequestId,
         mut request: Request,
         stream: Option<(StreamId, BytesMut)>,
-        _now: Instant,
+        now: Instant,
     ) {
         let resolved = self.tokens.resolve(tokens_of(&mut request));
         if self.take_request(id, request.kind(), stream).is_none() {
@@ -400,11 +407,15 @@ impl Session {
         }
         let Some(entry) = self.requests.get_mut(id) else { return };
         match &request {
-            Request::Subscribe(subscribe) => entry.track = Some(subscribe.track.clone()),
+            Request::Subscribe(subscribe) => {
+                entry.track = Some(subscribe.track.clone());
+                entry.settings.filter = subscribe.filter;
+            }
             Request::TrackStatus(status) => entry.track = Some(status.track.clone()),
             Request::Publish(publish) => {
                 entry.track = Some(publish.track.clone());
                 entry.alias = Some(publish.alias);
+                entry.settings.forward = publish.forward.unwrap_or(true);
             }
             Request::Fetch(fetch) => {
                 entry.order = fetch.order.unwrap_or_default();
@@ -420,9 +431,58 @@ impl Session {
                 entry.interest = Some(subscribe.interest);
             }
         }
+        if let Some(joined) = joined_by(&request) {
+            return self.handle_joining_fetch(id, joined, request, now);
+        }
         self.events.push_back(SessionEvent::Request { id, request });
         if let Some(alias) = offered {
             self.alias_known(alias, id);
+        }
+        self.joins_of(id);
+    }
+
+    /// A fetch that joins a subscription of the same session, which on a stream of its own it may
+    /// have overtaken (MOQT-18 §10.12.2).
+    fn handle_joining_fetch(
+        &mut self,
+        id: RequestId,
+        joined: RequestId,
+        request: Request,
+        now: Instant,
+    ) {
+        let rule = self.fallback_dialect().joining_fetch;
+        if let Some(entry) = self.requests.get(joined)
+            && rule == JoiningFetch::OfNextObject
+            && entry.kind == RequestKind::Subscribe
+            && entry.settings.filter != LocationFilter::NextObject
+        {
+            return self.violated(Violation::Joining { id: joined.0 });
+        }
+        if !self.requests_on_control() && !self.requests.is_used_by_peer(joined) {
+            let until = now + self.config.limits.early_wait;
+            return self.early_joins.push_back((joined, id, request, until));
+        }
+        self.events.push_back(SessionEvent::Request { id, request });
+    }
+
+    /// A request arrived: fetches that wait to join it go on.
+    fn joins_of(&mut self, joined: RequestId) {
+        let waiting = std::mem::take(&mut self.early_joins);
+        for (of, id, request, until) in waiting {
+            if of == joined {
+                self.events.push_back(SessionEvent::Request { id, request });
+            } else {
+                self.early_joins.push_back((of, id, request, until));
+            }
+        }
+    }
+
+    /// Fetches whose subscription did not come in time: whoever owns the session refuses them.
+    pub(super) fn expire_joins(&mut self, now: Instant) {
+        while self.early_joins.front().is_some_and(|(.., until)| now >= *until) {
+            if let Some((_, id, request, _)) = self.early_joins.pop_front() {
+                self.events.push_back(SessionEvent::Request { id, request });
+            }
         }
     }
 
@@ -453,53 +513,6 @@ impl Session {
         }
         self.violated(Violation::DuplicateTrackAlias { alias: alias.0 });
         false
-    }
-
-    fn handle_update(&mut self, id: RequestId, update_id: RequestId, mut update: RequestUpdate) {
-        let Some(entry) = self.requests.get(id) else {
-            // It may have ended while the update was on its way.
-            if self.requests_on_control() {
-                self.take_peer_id(update_id, true);
-            } else {
-                // A keep-alive as below breaks rules that are not worth a session either.
-                let _ = self.requests.take_peer_id(update_id, false);
-            }
-            return;
-        };
-        if entry.maker == Maker::Us && entry.kind == RequestKind::Subscribe {
-            // Some publishers keep the stream alive with an update of the subscriber's own
-            // request. It changes nothing; the answer is ignored there.
-            return self.send_update_answer(id, update_id, Ok(RequestOk::default()));
-        }
-        let is_empty = update == RequestUpdate::default();
-        if update_id == id && is_empty && !self.requests_on_control() {
-            // Nor does that of clients which repeat the id of the stream's own request.
-            return self.send_update_answer(id, update_id, Ok(RequestOk::default()));
-        }
-        if !self.take_peer_id(update_id, self.requests_on_control()) {
-            return;
-        }
-        if let Err(violation) = self.tokens.resolve(&mut update.tokens) {
-            return self.violated(violation);
-        }
-        if let Some(prefix) = &update.prefix
-            && let Some(entry) = self.requests.get_mut(id)
-        {
-            entry.namespace = Some(prefix.clone());
-        }
-        self.requests.earn();
-        let max = self.config.limits.updates_max;
-        if let Some(entry) = self.requests.get_mut(id) {
-            entry.updates.push_back(update_id);
-            if entry.updates.len() > max as usize {
-                let (id, count) = (id.0, entry.updates.len() as u64);
-                return self.violated(Violation::TooManyUpdates { id, count, max: max.into() });
-            }
-        }
-        if update.fill.is_some() {
-            self.fill_updates.insert(update_id, id);
-        }
-        self.events.push_back(SessionEvent::Update { id, update_id, update });
     }
 
     /// The request that the owner knows an interest by.
@@ -572,6 +585,14 @@ impl Session {
         }
         let Some(entry) = self.requests.get_mut(id) else { return };
         entry.phase = Phase::Open;
+        if let Response::Fetch(ok) = &response
+            && entry.settings.filter.starts_after(ok.end)
+        {
+            return self.violated(Violation::FetchEndBeforeStart { id: id.0 });
+        }
+        if let Response::Publish(ok) = &response {
+            entry.settings.filter = ok.filter.unwrap_or_default();
+        }
         if let Response::Subscribe(ok) = &response {
             entry.alias = Some(ok.alias);
             entry.settings.largest = ok.largest;
@@ -582,7 +603,8 @@ impl Session {
             self.events.push_back(SessionEvent::Response { id, response });
             return self.alias_known(alias, id);
         }
-        if entry.kind == RequestKind::TrackStatus {
+        let fetched = entry.kind == RequestKind::Fetch && entry.streams_in > 0;
+        if entry.kind == RequestKind::TrackStatus || fetched {
             self.retire(id);
         } else if let Some(twin) = entry.twin {
             return self.twin_accepted(id, twin, response);
@@ -612,6 +634,16 @@ impl Session {
     pub(super) fn wants_namespaces(&self, id: RequestId) -> bool {
         let interest = self.requests.get(id).and_then(|entry| entry.interest);
         interest.is_some_and(Interest::namespaces)
+    }
+}
+
+fn joined_by(request: &Request) -> Option<RequestId> {
+    match request {
+        Request::Fetch(fetch) => match fetch.range {
+            FetchRange::Joining(joined, _) => Some(joined),
+            FetchRange::Standalone(..) => None,
+        },
+        _ => None,
     }
 }
 

@@ -91,6 +91,8 @@ pub(super) struct Entry {
     pub streams_in: u64,
     /// The peer's last word.
     pub peer_done: Option<PublishDone>,
+    /// Whether the peer sent GOAWAY for it.
+    pub goaway_received: bool,
 }
 
 impl Entry {
@@ -120,6 +122,7 @@ impl Entry {
             done: None,
             streams_in: 0,
             peer_done: None,
+            goaway_received: false,
         }
     }
 
@@ -286,9 +289,9 @@ impl RequestTable {
         limit
     }
 
-    /// An update of the peer was dealt with: its id is earned back.
-    pub fn earn(&mut self) {
-        self.earned += 1;
+    /// Ids of the peer that are free again besides those of requests.
+    pub fn earn(&mut self, ids: u64) {
+        self.earned += ids;
     }
 
     /// A new limit to send, once enough was earned.
@@ -335,6 +338,16 @@ impl RequestTable {
     /// order, so none that was given out may still wait.
     pub fn may_send_next(&self) -> bool {
         self.waiting.is_empty() && self.may_send(self.peek_id())
+    }
+
+    /// Whether the peer made a request of this id.
+    pub fn is_used_by_peer(&self, id: RequestId) -> bool {
+        id.0 < self.next_peer && id.0 % 2 == self.next_peer % 2 || self.used_peer.contains(&id.0)
+    }
+
+    /// Whether a request of this id was ever made, by either side.
+    pub fn has_been(&self, id: RequestId) -> bool {
+        self.is_used_by_peer(id) || id.0 % 2 == self.next_ours % 2 && id.0 < self.next_ours
     }
 
     /// Whether our next waiting request may be sent, as far as ids go.

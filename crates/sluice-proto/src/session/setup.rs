@@ -194,6 +194,7 @@ impl Session {
         if dialect.requests == RequestTransport::ControlStream {
             self.requests.limit = Some(options.request_id_limit.unwrap_or(0));
         }
+        self.peer_updates_max = options.request_updates.unwrap_or(0);
         if self.info.path.is_none() {
             self.info.path = options.path.clone();
         }
@@ -263,11 +264,20 @@ impl Session {
         if self.side == Side::Server && !goaway.uri.is_empty() {
             return self.violated(Violation::GoawayUri);
         }
-        if id.is_none() {
-            if self.goaway_received {
-                return self.violated(Violation::SecondGoaway);
-            }
-            self.goaway_received = true;
+        let seen = match id {
+            None => Some(&mut self.goaway_received),
+            Some(id) => self.requests.get_mut(id).map(|entry| &mut entry.goaway_received),
+        };
+        if seen.is_some_and(|seen| std::mem::replace(seen, true)) {
+            return self.violated(Violation::SecondGoaway);
+        }
+        let ours = match self.side {
+            Side::Client => 0,
+            Side::Server => 1,
+        };
+        // MOQT-18 §10.4: it names one of the receiver's requests.
+        if let Some(first) = goaway.first_unprocessed.filter(|first| first.0 % 2 != ours) {
+            return self.violated(Violation::GoawayRequestId { id: first.0 });
         }
         self.events.push_back(SessionEvent::Goaway { id, goaway });
     }

@@ -19,6 +19,10 @@ use crate::wire::{Dialect, FinMeaning, Reach, RequestTransport, Violation};
 /// Largest chunk taken from a stream at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// Streams of finished requests that may wait for their peers' halves. Of more the oldest are
+/// stopped.
+const LINGERING_MAX: usize = 1024;
+
 /// What became of a stream in one read.
 pub(super) enum Flow {
     /// Go on reading it.
@@ -267,7 +271,6 @@ impl Session {
                 false
             }
             Flow::Drop => {
-                self.streams.insert(stream, Inbound::Discard);
                 transport.stop(stream, self.reset_code(ResetCode::Internal));
                 false
             }
@@ -292,7 +295,6 @@ impl Session {
                 return true;
             }
             Ok(None) => {
-                self.streams.insert(stream, Inbound::Discard);
                 transport.stop(stream, self.reset_code(ResetCode::Internal));
                 return false;
             }
@@ -350,7 +352,6 @@ impl Session {
         let until = now + limits.early_wait;
         let (max, bytes_max) = (limits.early_streams_max, limits.early_bytes_max);
         if late || !self.early.keep_stream(stream, rest.len(), until, max, bytes_max) {
-            self.streams.insert(stream, Inbound::Discard);
             transport.stop(stream, self.reset_code(ResetCode::Cancelled));
         } else {
             self.streams.insert(stream, Inbound::Early(head, rest));
@@ -378,7 +379,7 @@ impl Session {
         let Some((_, order)) = self.fetches_in.remove(&request) else { return false };
         let payload = Payload { unread: rest, bytes_left: 0 };
         let decoder = FetchDecoder::new(dialect, order);
-        self.streams.insert(stream, Inbound::Fetch(FetchStream { decoder, payload }));
+        self.streams.insert(stream, Inbound::Fetch(FetchStream { request, decoder, payload }));
         self.events.push_back(SessionEvent::FetchOpened { stream, id: request });
         true
     }
@@ -417,8 +418,38 @@ impl Session {
     pub(super) fn drop_early_data(&mut self, now: Instant) {
         let code = self.reset_code(ResetCode::Cancelled);
         for stream in self.early.expired(now) {
-            self.streams.insert(stream, Inbound::Discard);
+            self.streams.remove(&stream);
             self.early.stop_later(stream, code);
+        }
+    }
+
+    /// Streams of requests that are over since the last flush: their peers have a while to close
+    /// their halves.
+    pub(super) fn note_lingering(&mut self, now: Instant) {
+        let until = now + self.config.limits.late_wait;
+        self.lingering.extend(self.lingering_new.drain(..).map(|stream| (stream, until)));
+        while self.lingering.len() > LINGERING_MAX {
+            self.stop_longest_lingering();
+        }
+    }
+
+    pub(super) fn stop_lingering(&mut self, now: Instant) {
+        while self.lingering.front().is_some_and(|(_, until)| now >= *until) {
+            self.stop_longest_lingering();
+        }
+    }
+
+    fn stop_longest_lingering(&mut self) {
+        let Some((stream, _)) = self.lingering.pop_front() else { return };
+        if self.streams.remove(&stream).is_some() {
+            self.early.stop_later(stream, self.reset_code(ResetCode::Cancelled));
+        }
+    }
+
+    /// A stream is closed: what lingered before it and is closed too is forgotten.
+    fn forget_lingering(&mut self) {
+        while self.lingering.front().is_some_and(|(first, _)| !self.streams.contains_key(first)) {
+            self.lingering.pop_front();
         }
     }
 
@@ -545,7 +576,8 @@ impl Session {
                     self.violated(Violation::MessageCut { id: id.0 });
                 }
             }
-            Inbound::NewUni(_) | Inbound::NewRequest(_) | Inbound::Discard => {}
+            Inbound::NewUni(_) | Inbound::NewRequest(_) => {}
+            Inbound::Discard => self.forget_lingering(),
             Inbound::Subgroup(subgroup) => {
                 let Payload { unread, bytes_left } = &subgroup.payload;
                 match subgroup.decoder.end(unread.len(), *bytes_left) {
@@ -557,11 +589,24 @@ impl Session {
                 let Payload { unread, bytes_left } = &fetch.payload;
                 match fetch.decoder.end(unread, *bytes_left) {
                     Ok(()) => self.events.push_back(SessionEvent::DataFinished { stream }),
-                    Err(violation) => self.violated(violation),
+                    Err(violation) => return self.violated(violation),
                 }
+                self.own_fetch_ended(fetch.request);
             }
             // Not read on, so its FIN is not seen before it starts.
             Inbound::Early(..) => {}
+        }
+    }
+
+    /// The stream that answers a fetch of ours ended. The fetch is over once it was accepted too.
+    pub(super) fn own_fetch_ended(&mut self, id: RequestId) {
+        let Some(entry) = self.requests.get_mut(id) else { return };
+        if entry.kind != RequestKind::Fetch || entry.maker != Maker::Us {
+            return;
+        }
+        entry.streams_in += 1;
+        if entry.phase == Phase::Open {
+            self.retire(id);
         }
     }
 
@@ -602,11 +647,16 @@ impl Session {
                 self.violated(Violation::ControlStreamClosed);
             }
             Inbound::Request(id, _) => self.request_stream_gone(id, code),
-            Inbound::Subgroup(_) | Inbound::Fetch(_) => {
+            Inbound::Subgroup(_) => {
                 self.events.push_back(SessionEvent::DataReset { stream, code });
             }
+            Inbound::Fetch(fetch) => {
+                self.events.push_back(SessionEvent::DataReset { stream, code });
+                self.own_fetch_ended(fetch.request);
+            }
             Inbound::Early(..) => self.early.forget_stream(stream),
-            Inbound::NewUni(_) | Inbound::NewRequest(_) | Inbound::Discard => {}
+            Inbound::NewUni(_) | Inbound::NewRequest(_) => {}
+            Inbound::Discard => self.forget_lingering(),
         }
     }
 
@@ -623,12 +673,22 @@ impl Session {
         }
         transport.reset(stream, code);
         let code = self.fallback_dialect().reset_code_of(code);
-        if let Some(Inbound::Request(id, _)) = self.streams.get(&stream) {
-            let id = *id;
-            self.request_stream_gone(id, code);
-        } else if let Some(id) = self.request_of_stream(stream) {
+        let id = match self.streams.get(&stream) {
+            Some(Inbound::Request(id, _)) => Some(*id),
+            _ => self.request_of_stream(stream),
+        };
+        if let Some(id) = id.filter(|id| !self.answers_come_on(*id)) {
             self.request_stream_gone(id, code);
         }
+    }
+
+    /// Whether what matters of a request of ours comes on the peer's half of its stream: then a
+    /// peer that reads no more of ours has not ended it.
+    fn answers_come_on(&self, id: RequestId) -> bool {
+        let entry = self.requests.get(id).filter(|entry| entry.maker == Maker::Us);
+        entry.is_some_and(|entry| {
+            !matches!(entry.kind, RequestKind::Publish | RequestKind::PublishNamespace)
+        })
     }
 
     fn request_of_stream(&self, stream: StreamId) -> Option<RequestId> {
@@ -661,8 +721,11 @@ impl Session {
     /// A request whose answers come from the peer lost its stream.
     pub(super) fn request_lost(&mut self, id: RequestId, code: ResetCode) {
         let Some(entry) = self.requests.get(id) else { return };
-        let (hidden, over) =
-            (entry.hidden, entry.phase == Phase::Over || entry.peer_done.is_some());
+        if entry.peer_done.is_some() {
+            // Its data may still be on its way: the owner says when it waits no longer.
+            return;
+        }
+        let (hidden, over) = (entry.hidden, entry.phase == Phase::Over);
         self.retire(id);
         if !hidden && !over {
             self.events.push_back(SessionEvent::Ended { id, end: RequestEnd::Lost(code) });

@@ -193,6 +193,12 @@ impl Dialect {
             .unwrap_or_else(|| self.request_code(instead_of_request(code, kind), kind))
     }
 
+    /// Whether a fetch that finds nothing is refused; else it is answered with nothing.
+    pub fn refuses_empty_fetches(&self) -> bool {
+        let table = self.request_codes.table(RequestKind::Fetch);
+        number(table, RequestCode::NoObjects).is_some()
+    }
+
     /// What a refusal of a request of this kind means.
     pub fn request_code_of(&self, number: u64, kind: RequestKind) -> RequestCode {
         name(self.request_codes.table(kind), number).unwrap_or(RequestCode::Internal)

@@ -124,6 +124,17 @@ pub enum InterestForm {
     Separate,
 }
 
+/// Which subscriptions a fetch can join.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JoiningFetch {
+    /// None: a fill takes its place.
+    None,
+    /// Those that began at the next object. Joining another one costs the session.
+    OfNextObject,
+    /// Those that are not paused. Joining another one is refused.
+    OfForwarding,
+}
+
 /// What the FIN of a requester means on a request's own stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FinMeaning {
@@ -164,8 +175,8 @@ pub struct Dialect {
     pub updates_any_request: bool,
     /// Whether PUBLISH_OK carries the subscriber's settings; else an update must follow.
     pub publish_ok_settings: bool,
-    /// Whether a fetch can join a subscription.
-    pub joining_fetch: bool,
+    /// Which subscriptions a fetch can join.
+    pub joining_fetch: JoiningFetch,
     /// Whether a subscription can ask for past objects.
     pub fill: bool,
     /// Whether filters can be relative to the largest group and end inside a group.
@@ -224,6 +235,11 @@ impl Dialect {
             _ => self.publish_namespace_ref,
         };
         form == NamespaceRefForm::Name
+    }
+
+    /// Whether an update may only narrow a subscription. More costs the session.
+    pub fn updates_only_narrow(&self) -> bool {
+        self.fixed_in(Carrier::Update).contains(&Fixed::Narrowing)
     }
 
     /// The draft it describes.

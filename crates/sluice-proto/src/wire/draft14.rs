@@ -3,7 +3,9 @@
 
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchForm, FetchLayout, IdForm, StatusWithoutId};
-use super::dialect::{Dialect, Draft, FinMeaning, InterestForm, RequestTransport, SetupExchange};
+use super::dialect::{
+    Dialect, Draft, FinMeaning, InterestForm, JoiningFetch, RequestTransport, SetupExchange,
+};
 use super::frame::MessageRow;
 use super::frame::Streams::Control;
 use super::layout::fetch::FetchRequestLayout;
@@ -37,7 +39,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     updates_answered: false,
     updates_any_request: false,
     publish_ok_settings: true,
-    joining_fetch: true,
+    joining_fetch: JoiningFetch::OfNextObject,
     fill: false,
     rich_filters: false,
     range_filters: false,

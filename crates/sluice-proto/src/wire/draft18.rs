@@ -3,7 +3,7 @@
 
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchLayout, IdForm};
-use super::dialect::{Dialect, Draft, InterestForm, RequestTransport, SetupExchange};
+use super::dialect::{Dialect, Draft, InterestForm, JoiningFetch, RequestTransport, SetupExchange};
 use super::draft16;
 use super::frame::MessageRow;
 use super::frame::Streams::{Control, ControlOrWithin, Opens, Within};
@@ -30,6 +30,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     interests: InterestForm::Separate,
     echo_own_tracks: false,
     publish_blocked: true,
+    joining_fetch: JoiningFetch::OfForwarding,
     redirect: true,
     goaway_request: true,
 

@@ -3,7 +3,7 @@
 
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchLayout, IdForm, MarkLayout, MarkReading};
-use super::dialect::{Dialect, Draft, FinMeaning};
+use super::dialect::{Dialect, Draft, FinMeaning, JoiningFetch};
 use super::draft18;
 use super::frame::MessageRow;
 use super::frame::Streams::Within;
@@ -22,7 +22,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     token: "moqt-20",
 
     publish_ok_settings: false,
-    joining_fetch: false,
+    joining_fetch: JoiningFetch::None,
     fill: true,
     rich_filters: true,
     range_filters: true,

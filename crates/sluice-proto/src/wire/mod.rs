@@ -29,7 +29,8 @@ pub mod varint;
 mod violation;
 
 pub use dialect::{
-    Dialect, Draft, FinMeaning, InterestForm, RequestTransport, SetupExchange, UnknownDraft,
+    Dialect, Draft, FinMeaning, InterestForm, JoiningFetch, RequestTransport, SetupExchange,
+    UnknownDraft,
 };
 pub use message::{
     About, Context, Inexpressible, Message, MessageKind, MessageStream, NamespaceRef,

@@ -186,6 +186,7 @@ fn fmt_code(
 
 #[cfg(test)]
 mod tests {
+    use crate::wire::JoiningFetch;
     use std::collections::BTreeSet;
 
     use super::*;
@@ -243,7 +244,7 @@ mod tests {
             assert_eq!(dialect.namespaces_on_own_stream, has(MessageKind::Namespace), "{draft}");
             assert_eq!(dialect.fill, carries(Parameter::Fill), "{draft}");
             let joining = dialect.fetch == FetchRequestLayout::TypedExclusiveEnd;
-            assert_eq!(dialect.joining_fetch, joining, "{draft}");
+            assert_eq!(dialect.joining_fetch != JoiningFetch::None, joining, "{draft}");
             assert_eq!(dialect.redirect, dialect.errors == ErrorLayout::RetryRedirect, "{draft}");
             let tail = dialect.track_property_form != TrackPropertyForm::Settings;
             assert_eq!(dialect.track_properties, tail, "{draft}");

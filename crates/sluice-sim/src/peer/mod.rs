@@ -234,7 +234,8 @@ impl Peer {
             Response::Subscribe(ok) => self.viewer.accepted(id, &ok, now),
             Response::Fetch(ok) => self.viewer.fetch_accepted(id, &ok),
             Response::Publish(ok) => {
-                self.publisher.publish_accepted(id, &ok);
+                let says_all = self.session.dialect().is_some_and(|d| d.publish_ok_settings);
+                self.publisher.publish_accepted(id, &ok, says_all);
                 self.answers.push((id, Response::Publish(ok)));
             }
             Response::Error(error) => {

@@ -124,12 +124,13 @@ impl Publisher {
         }
     }
 
-    pub(crate) fn publish_accepted(&mut self, id: RequestId, ok: &PublishOk) {
+    /// `says_all`: what this acceptance leaves out is the default; else it is what PUBLISH said.
+    pub(crate) fn publish_accepted(&mut self, id: RequestId, ok: &PublishOk, says_all: bool) {
         let Some((served, link)) = self.link(id) else { return };
         if let Some(filter) = ok.filter {
             (link.start, link.end) = filter.resolve(*served);
         }
-        link.forward = ok.forward.unwrap_or(true);
+        link.forward = ok.forward.unwrap_or(says_all || link.forward);
     }
 
     fn link(&mut self, id: RequestId) -> Option<(&mut Option<Location>, &mut Downlink)> {

@@ -10,6 +10,7 @@ use sluice_proto::model::{
 };
 use sluice_proto::session::{CommandError, RequestEnd, Session, SessionEvent};
 use sluice_proto::transport::StreamId;
+use sluice_proto::wire::JoiningFetch;
 
 use crate::ledger::Ledger;
 use crate::record::{Fault, Fetched, Received, StreamEnd};
@@ -113,7 +114,8 @@ impl Viewer {
         now: Instant,
     ) -> Result<ViewId, CommandError> {
         let view = ViewId(self.views.len());
-        let joining = session.dialect().is_some_and(|dialect| dialect.joining_fetch);
+        let joining =
+            session.dialect().is_some_and(|dialect| dialect.joining_fetch != JoiningFetch::None);
         if let Some(back) = join
             && !joining
         {

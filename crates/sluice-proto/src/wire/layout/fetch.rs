@@ -24,6 +24,10 @@ const STANDALONE: u64 = 0x1;
 const RELATIVE_JOINING: u64 = 0x2;
 const ABSOLUTE_JOINING: u64 = 0x3;
 
+/// Where a whole group ends, in a draft that has to name an object: at the largest id of the older
+/// drafts, which nobody's sum overflows.
+const WHOLE_GROUP: ObjectId = ObjectId((1 << 62) - 1);
+
 impl Body<'_> {
     pub(in crate::wire) fn fetch(&mut self) -> Result<Fetch, Violation> {
         let mut given = Parameters::default();
@@ -88,7 +92,8 @@ impl Body<'_> {
             FetchRequestLayout::TypedExclusiveEnd => self.exclusive_end()?,
             FetchRequestLayout::FilterInclusiveEnd => {
                 let end = self.location()?;
-                RangeEnd { group: end.group, object: Some(end.object) }
+                let object = Some(end.object).filter(|last| *last < WHOLE_GROUP);
+                RangeEnd { group: end.group, object }
             }
         };
         self.parameters(&[Carrier::FetchOk], &mut given)?;
@@ -169,9 +174,7 @@ impl Writer<'_, '_> {
         match self.dialect.fetch {
             FetchRequestLayout::TypedExclusiveEnd => self.exclusive_end(ok.end)?,
             FetchRequestLayout::FilterInclusiveEnd => {
-                // A whole group ends at an object: at the largest id of the older drafts, which
-                // nobody's sum overflows.
-                let object = ok.end.object.unwrap_or(ObjectId((1 << 62) - 1));
+                let object = ok.end.object.unwrap_or(WHOLE_GROUP);
                 self.location(Location { group: ok.end.group, object })?;
             }
         }

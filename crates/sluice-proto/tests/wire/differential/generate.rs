@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use sluice_proto::model::*;
 use sluice_proto::session::Response;
 use sluice_proto::transport::Side;
+use sluice_proto::wire::JoiningFetch;
 use sluice_proto::wire::{
     About, Context, Draft, InterestForm, Message, MessageStream, NamespaceRef, RequestTransport,
     SetupExchange,
@@ -176,8 +177,8 @@ fn fetches(draft: Draft) -> BoxedStrategy<Request> {
             FetchRange::Joining(id, start)
         });
     let ranges = match draft.dialect().joining_fetch {
-        true => prop_oneof![standalone, joining].boxed(),
-        false => standalone.boxed(),
+        JoiningFetch::None => standalone.boxed(),
+        _ => prop_oneof![standalone, joining].boxed(),
     };
     let settings = (
         given(field(draft), priority()),
@@ -339,6 +340,8 @@ fn oks(draft: Draft) -> Messages {
         });
     let end = (number(draft), below_max(draft), any::<bool>()).prop_map(move |(g, o, whole)| {
         let whole = whole && draft != Draft::D20;
+        // From there on it is a whole group in the draft that cannot say so otherwise.
+        let o = if draft == Draft::D20 { o.min((1 << 62) - 2) } else { o };
         RangeEnd { group: GroupId(g), object: Some(ObjectId(o)).filter(|_| !whole) }
     });
     let fetch = (

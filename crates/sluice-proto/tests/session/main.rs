@@ -1,7 +1,10 @@
 //! Two sessions against each other, for every draft: what each side says arrives at the other
 //! with its meaning, on perfect links and on odd ones.
 
-use std::collections::VecDeque;
+mod lifetimes;
+mod pair;
+mod rules;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,69 +12,8 @@ use sluice_proto::model::*;
 use sluice_proto::session::*;
 use sluice_proto::transport::{StreamId, Transport};
 use sluice_proto::wire::Draft;
-use sluice_sim::link::{LinkConfig, LinkEnd, Network};
 
-/// One end: a session, its transport and what it reported.
-struct End {
-    session: Session,
-    transport: LinkEnd,
-    events: VecDeque<SessionEvent>,
-}
-
-struct Pair {
-    network: Network,
-    client: End,
-    server: End,
-}
-
-impl Pair {
-    fn new(draft: Draft, seed: u64, config: impl FnOnce(&mut LinkConfig)) -> Pair {
-        let mut network = Network::new(seed);
-        let mut link =
-            LinkConfig { protocol: Some(draft.token().to_owned()), ..LinkConfig::default() };
-        config(&mut link);
-        let (_, client, server) = network.connect(link);
-        let now = network.now();
-        let end = |transport: LinkEnd| End {
-            session: Session::new(
-                &SessionConfig { drafts: vec![draft], ..SessionConfig::default() },
-                transport.info(),
-                now,
-            ),
-            transport,
-            events: VecDeque::new(),
-        };
-        Pair { client: end(client), server: end(server), network }
-    }
-
-    /// Runs until nothing moves.
-    fn run(&mut self) {
-        loop {
-            let now = self.network.now();
-            for end in [&mut self.client, &mut self.server] {
-                while end.session.handle_transport(&mut end.transport, now) == ReadProgress::More {}
-                end.session.handle_timeout(now);
-                while let Some(event) = end.session.poll_event() {
-                    end.events.push_back(event);
-                }
-                end.session.flush(&mut end.transport, now);
-            }
-            if !self.network.advance() {
-                return;
-            }
-        }
-    }
-
-    fn ready(draft: Draft) -> Pair {
-        let mut pair = Pair::new(draft, 1, |_| {});
-        pair.run();
-        for end in [&mut pair.client, &mut pair.server] {
-            let ready = end.events.pop_front();
-            assert!(matches!(ready, Some(SessionEvent::Ready(_))), "{draft}: {ready:?}");
-        }
-        pair
-    }
-}
+use pair::{End, Pair};
 
 fn track() -> FullTrackName {
     FullTrackName::new(

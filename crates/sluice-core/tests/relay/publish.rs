@@ -1,0 +1,174 @@
+//! PUBLISH from publishers and to viewers.
+
+use sluice_proto::model::*;
+use sluice_proto::session::RequestEnd;
+use sluice_proto::wire::Draft;
+
+use crate::scene::*;
+
+fn tracks(forward: Option<bool>) -> Request {
+    let interest = SubscribeNamespace::new(namespace("live"), Interest::Tracks);
+    Request::SubscribeNamespace(SubscribeNamespace { forward, ..interest })
+}
+
+/// Drafts whose interest can ask for tracks that flow at once.
+const FORWARDING: [Draft; 3] = [Draft::D16, Draft::D18, Draft::D20];
+
+fn offered(scene: &mut Scene, viewer: PeerId) -> (RequestId, Publish) {
+    match scene.asked(viewer) {
+        Some((id, Request::Publish(publish))) => (id, publish),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_lost_between_an_offer_and_its_acceptance() {
+    for draft in FORWARDING {
+        let mut scene = Scene::new();
+        let viewer = scene.peer(draft);
+        let interest = scene.request(viewer, tracks(Some(true)));
+        scene.response(viewer, interest);
+        let publisher = scene.peer(draft);
+        let publish = Publish { track: track("video"), ..Publish::default() };
+        let upstream = scene.publish(publisher, publish);
+        let (id, publish) = offered(&mut scene, viewer);
+        assert_eq!((publish.largest, publish.forward), (None, Some(true)), "{draft}");
+        // The viewer takes its time; the track has begun.
+        let mut out = scene.send(publisher, upstream, (0, 0), &[(0, "key")]);
+        scene.send_datagram(publisher, upstream, (0, 7), "datagram");
+        scene.more(&mut out, &[(1, "delta")]);
+        scene.session(viewer).publish_ok(id, PublishOk::default());
+        scene.run();
+        scene.more(&mut out, &[(2, "delta")]);
+        let mut places = scene.places(viewer, id);
+        places.sort_unstable();
+        assert_eq!(places, [(0, 0), (0, 1), (0, 2), (0, 7)], "{draft}");
+    }
+}
+
+#[test]
+fn an_offer_that_is_accepted_with_a_filter_begins_where_the_filter_says() {
+    for draft in [Draft::D16, Draft::D18] {
+        let mut scene = Scene::new();
+        let viewer = scene.peer(draft);
+        let interest = scene.request(viewer, tracks(Some(true)));
+        scene.response(viewer, interest);
+        let publisher = scene.peer(draft);
+        let publish = Publish { track: track("video"), ..Publish::default() };
+        let upstream = scene.publish(publisher, publish);
+        let (id, _) = offered(&mut scene, viewer);
+        let mut out = scene.send(publisher, upstream, (3, 0), &[(0, "key")]);
+        let filter = Some(LocationFilter::RelativeGroup(0));
+        scene.session(viewer).publish_ok(id, PublishOk { filter, ..PublishOk::default() });
+        scene.run();
+        scene.more(&mut out, &[(1, "delta")]);
+        scene.send(publisher, upstream, (4, 0), &[(0, "key")]);
+        assert_eq!(scene.places(viewer, id), [(4, 0)], "{draft}");
+    }
+}
+
+#[test]
+fn an_offer_to_a_browsing_viewer_is_paused_until_it_asks() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let viewer = scene.peer(draft);
+        // The oldest draft's interest cannot say so: there it is the default.
+        let forward = (draft != Draft::D14).then_some(false);
+        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
+        let interest = SubscribeNamespace { forward, ..interest };
+        let interest = scene.request(viewer, Request::SubscribeNamespace(interest));
+        scene.response(viewer, interest);
+        let publisher = scene.peer(draft);
+        let publish = Publish { track: track("video"), ..Publish::default() };
+        let upstream = scene.publish(publisher, publish);
+        let (id, publish) = offered(&mut scene, viewer);
+        assert_eq!(publish.forward, Some(false), "{draft}");
+        let ok = PublishOk { forward: Some(false), ..PublishOk::default() };
+        scene.session(viewer).publish_ok(id, ok);
+        scene.run();
+        let mut out = scene.send(publisher, upstream, (0, 0), &[(0, "key")]);
+        let go = RequestUpdate { forward: Some(true), ..RequestUpdate::default() };
+        scene.update(viewer, id, go);
+        scene.more(&mut out, &[(1, "delta")]);
+        assert_eq!(scene.places(viewer, id), [(0, 1)], "{draft}");
+    }
+}
+
+#[test]
+fn publishers_are_offered_their_own_tracks_only_where_the_draft_says_so() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let peer = scene.peer(draft);
+        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
+        let interest = scene.request(peer, Request::SubscribeNamespace(interest));
+        scene.response(peer, interest);
+        scene.publish(peer, Publish { track: track("video"), ..Publish::default() });
+        let echoed = matches!(scene.asked(peer), Some((_, Request::Publish(_))));
+        assert_eq!(echoed, matches!(draft, Draft::D14 | Draft::D16), "{draft}");
+    }
+}
+
+#[test]
+fn a_refused_offer_leaves_the_viewer_free_to_subscribe() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let viewer = scene.peer(draft);
+        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
+        let interest = scene.request(viewer, Request::SubscribeNamespace(interest));
+        scene.response(viewer, interest);
+        let publisher = scene.peer(draft);
+        let publish = Publish { track: track("video"), ..Publish::default() };
+        let upstream = scene.publish(publisher, publish);
+        let (id, _) = offered(&mut scene, viewer);
+        let error = RequestError::new(RequestCode::Uninterested, "no");
+        scene.session(viewer).refuse(id, error);
+        scene.run();
+        let id = scene.subscribe(viewer, newest("video"));
+        scene.subscribe_ok(viewer, id);
+        scene.send(publisher, upstream, (0, 0), &[(0, "key")]);
+        assert_eq!(scene.places(viewer, id), [(0, 0)], "{draft}");
+    }
+}
+
+#[test]
+fn an_interest_that_ends_is_offered_nothing_more() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let viewer = scene.peer(draft);
+        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
+        let interest = scene.request(viewer, Request::SubscribeNamespace(interest));
+        scene.response(viewer, interest);
+        let publisher = scene.peer(draft);
+        scene.publish(publisher, Publish { track: track("video"), ..Publish::default() });
+        let (id, _) = offered(&mut scene, viewer);
+        scene.session(viewer).publish_ok(id, PublishOk::default());
+        scene.cancel(viewer, interest);
+        scene.publish(publisher, Publish { track: track("audio"), ..Publish::default() });
+        assert!(scene.asked(viewer).is_none(), "{draft}");
+        // What it took by an offer goes on.
+        assert!(scene.end(viewer, id).is_none(), "{draft}");
+    }
+}
+
+#[test]
+fn a_track_that_ends_says_so_with_the_publishers_reason() {
+    for from in Draft::ALL {
+        for to in Draft::ALL {
+            let mut stage = watching(from, to, newest("video"), SubscribeOk::default());
+            let out = stage.scene.send(stage.publisher, stage.upstream, (0, 0), &[(0, "x")]);
+            stage.scene.finish(&out);
+            let upstream = stage.upstream;
+            let session = stage.scene.session(stage.publisher);
+            session.publish_done(upstream, DoneCode::TrackEnded, "that was it");
+            stage.scene.wait(std::time::Duration::from_secs(3));
+            match stage.scene.end(stage.viewer, stage.id) {
+                Some(RequestEnd::Done(done)) => {
+                    assert_eq!(done.code, DoneCode::TrackEnded, "{from} to {to}");
+                    assert_eq!(done.streams, StreamCount::Known(1), "{from} to {to}");
+                    assert_eq!(done.reason, "that was it", "{from} to {to}");
+                }
+                other => panic!("{from} to {to}: {other:?}"),
+            }
+        }
+    }
+}

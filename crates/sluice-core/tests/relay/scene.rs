@@ -1,0 +1,618 @@
+//! A shard, and peers whose every message a test decides.
+#![allow(dead_code, reason = "a stage has more than each play needs")]
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use sluice_core::{Limits, Placement, Scoping, SessionKey, Shard, Transports};
+use sluice_proto::model::*;
+use sluice_proto::session::*;
+use sluice_proto::transport::{StreamId, Transport};
+use sluice_proto::wire::Draft;
+use sluice_proto::wire::data::FetchEncoder;
+use sluice_sim::link::{Link, LinkConfig, LinkEnd, Network};
+
+/// A peer of the relay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerId(usize);
+
+/// An object that a peer received whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Got {
+    /// The subscription or fetch.
+    pub request: RequestId,
+    /// Where it stands.
+    pub at: (u64, u64),
+    /// Whether it came on a fetch stream.
+    pub fetched: bool,
+    pub status: ObjectStatus,
+    pub payload: Vec<u8>,
+}
+
+/// How a data stream ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamEnd {
+    Fin,
+    Reset(ResetCode),
+}
+
+struct Incoming {
+    request: RequestId,
+    group: u64,
+    fetched: bool,
+    current: Option<(Got, u64)>,
+}
+
+struct Peer {
+    session: Session,
+    transport: LinkEnd,
+    link: Link,
+    key: SessionKey,
+    events: VecDeque<SessionEvent>,
+    incoming: HashMap<StreamId, Incoming>,
+    got: Vec<Got>,
+    marks: Vec<(Location, RangeMark)>,
+    heads: Vec<SubgroupHead>,
+    ends: Vec<(RequestId, u64, StreamEnd)>,
+}
+
+struct Ends(BTreeMap<SessionKey, LinkEnd>);
+
+impl Transports for Ends {
+    fn with(&mut self, session: SessionKey, work: &mut dyn FnMut(&mut dyn Transport)) {
+        if let Some(end) = self.0.get_mut(&session) {
+            work(end);
+        }
+    }
+}
+
+pub struct Scene {
+    network: Network,
+    pub shard: Shard,
+    ends: Ends,
+    peers: Vec<Peer>,
+    config: SessionConfig,
+}
+
+impl Scene {
+    pub fn new() -> Scene {
+        Scene::with(Limits::default(), SessionLimits::default())
+    }
+
+    pub fn with(limits: Limits, session: SessionLimits) -> Scene {
+        Scene {
+            network: Network::new(1),
+            shard: Shard::new(limits, Scoping::One, Placement::alone()),
+            ends: Ends(BTreeMap::new()),
+            peers: Vec::new(),
+            config: SessionConfig { limits: session, ..SessionConfig::default() },
+        }
+    }
+
+    /// A peer of `draft`, set up.
+    pub fn peer(&mut self, draft: Draft) -> PeerId {
+        let protocol = Some(draft.token().to_owned());
+        let link = LinkConfig { protocol, ..LinkConfig::default() };
+        let (link, client, server) = self.network.connect(link);
+        let now = self.network.now();
+        let key = self.shard.open_session(&self.config, server.info(), now);
+        self.ends.0.insert(key, server);
+        let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
+        let session = Session::new(&config, client.info(), now);
+        self.peers.push(Peer {
+            session,
+            transport: client,
+            link,
+            key,
+            events: VecDeque::new(),
+            incoming: HashMap::new(),
+            got: Vec::new(),
+            marks: Vec::new(),
+            heads: Vec::new(),
+            ends: Vec::new(),
+        });
+        let peer = PeerId(self.peers.len() - 1);
+        self.run();
+        let ready = self.peers[peer.0].events.pop_front();
+        assert!(matches!(ready, Some(SessionEvent::Ready(_))), "{draft}: {ready:?}");
+        peer
+    }
+
+    // Time.
+
+    pub fn now(&self) -> Instant {
+        self.network.now()
+    }
+
+    fn turn(&mut self) {
+        let now = self.network.now();
+        for (key, end) in &mut self.ends.0 {
+            while self.shard.handle_session(*key, end, now) == ReadProgress::More {}
+        }
+        self.shard.handle_timeout(now);
+        self.shard.flush(&mut self.ends, now);
+        for peer in &mut self.peers {
+            peer.turn(now);
+        }
+    }
+
+    /// Runs until nothing is on its way.
+    pub fn run(&mut self) {
+        loop {
+            self.turn();
+            if !self.network.advance() {
+                return;
+            }
+        }
+    }
+
+    /// Runs for `time`, deadlines included.
+    pub fn wait(&mut self, time: Duration) {
+        let until = self.network.now() + time;
+        loop {
+            self.turn();
+            let sessions = self.peers.iter().filter_map(|peer| peer.session.poll_timeout());
+            let next = sessions
+                .map(|(at, _)| at)
+                .chain(self.shard.poll_timeout())
+                .chain(self.network.next_event_time())
+                .min();
+            match next.filter(|next| *next <= until) {
+                Some(next) => self.network.advance_to(next.max(self.network.now())),
+                None => break,
+            }
+        }
+        self.network.advance_to(until);
+        self.turn();
+    }
+
+    // What peers say.
+
+    pub fn session(&mut self, peer: PeerId) -> &mut Session {
+        &mut self.peers[peer.0].session
+    }
+
+    pub fn link(&self, peer: PeerId) -> &Link {
+        &self.peers[peer.0].link
+    }
+
+    /// The connection is gone without a word.
+    pub fn lose(&mut self, peer: PeerId) {
+        let now = self.now();
+        let key = self.peers[peer.0].key;
+        self.shard.lose_session(key, "cut", now);
+        self.ends.0.remove(&key);
+        self.run();
+    }
+
+    pub fn request(&mut self, peer: PeerId, request: Request) -> RequestId {
+        let id = self.peers[peer.0].session.request(request).expect("the draft can say it");
+        self.run();
+        id
+    }
+
+    pub fn subscribe(&mut self, peer: PeerId, subscribe: Subscribe) -> RequestId {
+        self.request(peer, Request::Subscribe(subscribe))
+    }
+
+    pub fn cancel(&mut self, peer: PeerId, id: RequestId) {
+        self.peers[peer.0].session.cancel(id, ResetCode::Cancelled);
+        self.run();
+    }
+
+    pub fn update(&mut self, peer: PeerId, id: RequestId, update: RequestUpdate) -> RequestId {
+        let id = self.peers[peer.0].session.update(id, update).expect("the draft can say it");
+        self.run();
+        id
+    }
+
+    /// Publishes a namespace; the relay accepts it.
+    pub fn announce(&mut self, peer: PeerId, path: &str) -> RequestId {
+        let namespace = namespace(path);
+        let publish = PublishNamespace { namespace, tokens: Vec::new() };
+        let id = self.request(peer, Request::PublishNamespace(publish));
+        assert!(matches!(self.response(peer, id), Response::Ok(_)));
+        id
+    }
+
+    /// Offers a track; the relay accepts it.
+    pub fn publish(&mut self, peer: PeerId, publish: Publish) -> RequestId {
+        let alias = self.session(peer).next_alias();
+        let id = self.request(peer, Request::Publish(Publish { alias, ..publish }));
+        let response = self.response(peer, id);
+        assert!(matches!(response, Response::Publish(_)), "{response:?}");
+        id
+    }
+
+    /// Accepts the SUBSCRIBE that the relay sent to this publisher.
+    pub fn accept(&mut self, peer: PeerId, ok: SubscribeOk) -> RequestId {
+        let (id, request) = self.asked(peer).expect("the relay asks");
+        assert!(matches!(request, Request::Subscribe(_)), "{request:?}");
+        let alias = self.session(peer).next_alias();
+        self.session(peer).subscribe_ok(id, SubscribeOk { alias, ..ok });
+        self.run();
+        id
+    }
+
+    /// Opens a subgroup stream and writes objects whole.
+    pub fn send(
+        &mut self,
+        peer: PeerId,
+        id: RequestId,
+        at: (u64, u64),
+        objects: &[(u64, &str)],
+    ) -> OutGroup {
+        let head = SubgroupHead {
+            alias: TrackAlias(0),
+            group: GroupId(at.0),
+            subgroup: SubgroupIdField::Id(SubgroupId(at.1)),
+            priority: Some(Priority(128)),
+            properties: false,
+            end_of_group: false,
+            first_object: true,
+        };
+        let Peer { session, transport, .. } = &mut self.peers[peer.0];
+        let (stream, bytes) = session.open_subgroup(transport, id, &head, 0).unwrap().unwrap();
+        assert!(transport.write(stream, &mut [bytes]).unwrap().complete);
+        let mut out = OutGroup { peer, stream, head, previous: None };
+        self.more(&mut out, objects);
+        out
+    }
+
+    /// Writes further objects.
+    pub fn more(&mut self, out: &mut OutGroup, objects: &[(u64, &str)]) {
+        for (object, payload) in objects {
+            self.write_object(out, *object, ObjectStatus::Normal, payload);
+        }
+        self.run();
+    }
+
+    /// Writes an object without a payload.
+    pub fn mark(&mut self, out: &mut OutGroup, object: u64, status: ObjectStatus) {
+        self.write_object(out, object, status, "");
+        self.run();
+    }
+
+    fn write_object(
+        &mut self,
+        out: &mut OutGroup,
+        object: u64,
+        status: ObjectStatus,
+        payload: &str,
+    ) {
+        let Peer { session, transport, .. } = &mut self.peers[out.peer.0];
+        let head = ObjectHead {
+            object: ObjectId(object),
+            properties: Properties::default(),
+            status,
+            payload_bytes: payload.len() as u64,
+        };
+        let mut frame = BytesMut::new();
+        let dialect = session.dialect().unwrap();
+        dialect.encode_object(&out.head, out.previous, &head, &mut frame).unwrap();
+        out.previous = Some(head.object);
+        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        assert!(transport.write(out.stream, &mut [frame.freeze(), payload]).unwrap().complete);
+    }
+
+    pub fn finish(&mut self, out: &OutGroup) {
+        let Peer { session, transport, .. } = &mut self.peers[out.peer.0];
+        session.finish_data(transport, out.stream);
+        self.run();
+    }
+
+    pub fn send_datagram(&mut self, peer: PeerId, id: RequestId, at: (u64, u64), payload: &str) {
+        let head = DatagramHead {
+            alias: TrackAlias(0),
+            location: Location::new(at.0, at.1),
+            priority: Some(Priority(128)),
+            properties: Properties::default(),
+            status: ObjectStatus::Normal,
+            end_of_group: false,
+        };
+        let Peer { session, transport, .. } = &mut self.peers[peer.0];
+        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        session.send_datagram(transport, id, &head, &[payload]).unwrap();
+        self.run();
+    }
+
+    /// Answers the relay's FETCH with these objects, all of subgroup 0, and FIN.
+    pub fn answer_fetch(
+        &mut self,
+        peer: PeerId,
+        id: RequestId,
+        end: RangeEnd,
+        items: &[(u64, u64, &str)],
+    ) {
+        let ok = FetchOk {
+            end_of_track: false,
+            end,
+            order: Some(GroupOrder::Ascending),
+            properties: TrackProperties::default(),
+        };
+        let Peer { session, transport, .. } = &mut self.peers[peer.0];
+        session.fetch_ok(id, ok);
+        let (stream, head) = session.open_fetch(transport, id, 0).unwrap().unwrap();
+        let mut chunks = vec![head];
+        let mut encoder = FetchEncoder::new(session.dialect().unwrap(), GroupOrder::Ascending);
+        for (group, object, payload) in items {
+            let item = FetchItem::Object(FetchedObject {
+                location: Location::new(*group, *object),
+                delivery: Delivery::Subgroup(SubgroupId(0)),
+                priority: Priority(128),
+                properties: Properties::default(),
+                status: ObjectStatus::Normal,
+                payload_bytes: payload.len() as u64,
+            });
+            let mut frame = BytesMut::new();
+            encoder.encode(&item, &mut frame).unwrap();
+            chunks.push(frame.freeze());
+            chunks.push(Bytes::copy_from_slice(payload.as_bytes()));
+        }
+        assert!(transport.write(stream, &mut chunks).unwrap().complete);
+        session.finish_data(transport, stream);
+        self.run();
+    }
+
+    // What peers hear.
+
+    /// Takes the first event that `pick` wants.
+    pub fn take<T>(
+        &mut self,
+        peer: PeerId,
+        mut pick: impl FnMut(&SessionEvent) -> Option<T>,
+    ) -> Option<T> {
+        let events = &mut self.peers[peer.0].events;
+        let (at, found) = events.iter().enumerate().find_map(|(i, e)| Some((i, pick(e)?)))?;
+        events.remove(at);
+        Some(found)
+    }
+
+    /// The answer to a request.
+    pub fn response(&mut self, peer: PeerId, id: RequestId) -> Response {
+        match self.answered(peer, id) {
+            Some(response) => response,
+            None => panic!("no answer to {id}; heard {:?}", self.peers[peer.0].events),
+        }
+    }
+
+    pub fn answered(&mut self, peer: PeerId, id: RequestId) -> Option<Response> {
+        self.take(peer, |event| match event {
+            SessionEvent::Response { id: of, response } if *of == id => Some(response.clone()),
+            _ => None,
+        })
+    }
+
+    /// The code a request was refused with.
+    pub fn refusal(&mut self, peer: PeerId, id: RequestId) -> RequestCode {
+        match self.response(peer, id) {
+            Response::Error(error) => error.code,
+            other => panic!("{id} was accepted: {other:?}"),
+        }
+    }
+
+    pub fn subscribe_ok(&mut self, peer: PeerId, id: RequestId) -> SubscribeOk {
+        match self.response(peer, id) {
+            Response::Subscribe(ok) => ok,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn update_answer(
+        &mut self,
+        peer: PeerId,
+        id: RequestId,
+    ) -> Result<RequestOk, RequestError> {
+        self.take(peer, |event| match event {
+            SessionEvent::UpdateResponse { update_id, result, .. } if *update_id == id => {
+                Some(result.clone())
+            }
+            _ => None,
+        })
+        .expect("an answer to the update")
+    }
+
+    /// The next request that the relay made of this peer.
+    pub fn asked(&mut self, peer: PeerId) -> Option<(RequestId, Request)> {
+        self.take(peer, |event| match event {
+            SessionEvent::Request { id, request } => Some((*id, request.clone())),
+            _ => None,
+        })
+    }
+
+    /// The next update that the relay made of this peer.
+    pub fn asked_update(&mut self, peer: PeerId) -> Option<(RequestId, RequestUpdate)> {
+        self.take(peer, |event| match event {
+            SessionEvent::Update { id, update, .. } => Some((*id, update.clone())),
+            _ => None,
+        })
+    }
+
+    /// The next namespace heard of under an interest.
+    pub fn heard_namespace(&mut self, peer: PeerId, id: RequestId) -> Option<TrackNamespace> {
+        self.take(peer, |event| match event {
+            SessionEvent::Namespace { id: of, suffix } if *of == id => Some(suffix.clone()),
+            _ => None,
+        })
+    }
+
+    /// How a request ended.
+    pub fn end(&mut self, peer: PeerId, id: RequestId) -> Option<RequestEnd> {
+        self.take(peer, |event| match event {
+            SessionEvent::Ended { id: of, end } if *of == id => Some(end.clone()),
+            _ => None,
+        })
+    }
+
+    /// PUBLISH_DONE of a subscription.
+    pub fn done(&mut self, peer: PeerId, id: RequestId) -> PublishDone {
+        match self.end(peer, id) {
+            Some(RequestEnd::Done(done)) => done,
+            other => panic!("{other:?}; heard {:?}", self.peers[peer.0].events),
+        }
+    }
+
+    /// Why the session is over, if it is.
+    pub fn closed(&mut self, peer: PeerId) -> Option<SessionCode> {
+        self.take(peer, |event| match event {
+            SessionEvent::Closed(SessionEnd::Peer { code, .. }) => Some(*code),
+            _ => None,
+        })
+        .flatten()
+    }
+
+    /// Places of the objects received for a request, in order of arrival; taken.
+    pub fn places(&mut self, peer: PeerId, id: RequestId) -> Vec<(u64, u64)> {
+        self.objects(peer, id).into_iter().map(|got| got.at).collect()
+    }
+
+    /// The objects received for a request, in order of arrival; taken.
+    pub fn objects(&mut self, peer: PeerId, id: RequestId) -> Vec<Got> {
+        self.peers[peer.0].got.extract_if(.., |got| got.request == id).collect()
+    }
+
+    /// How the data streams of a request ended: group (none for a fetch) and end; taken.
+    pub fn stream_ends(&mut self, peer: PeerId, id: RequestId) -> Vec<(u64, StreamEnd)> {
+        self.peers[peer.0]
+            .ends
+            .extract_if(.., |(of, ..)| *of == id)
+            .map(|(_, group, end)| (group, end))
+            .collect()
+    }
+
+    /// Marks received on fetch streams; taken.
+    pub fn marks(&mut self, peer: PeerId) -> Vec<(Location, RangeMark)> {
+        std::mem::take(&mut self.peers[peer.0].marks)
+    }
+
+    /// Headers of the subgroup streams received; taken.
+    pub fn heads(&mut self, peer: PeerId) -> Vec<SubgroupHead> {
+        std::mem::take(&mut self.peers[peer.0].heads)
+    }
+}
+
+/// A publisher and a viewer whose subscription was accepted.
+pub struct Watching {
+    pub scene: Scene,
+    pub publisher: PeerId,
+    /// The relay's subscription.
+    pub upstream: RequestId,
+    pub viewer: PeerId,
+    /// The viewer's subscription.
+    pub id: RequestId,
+}
+
+/// A publisher of `from` that answers `ok`, and a viewer of `to`.
+pub fn watching(from: Draft, to: Draft, subscribe: Subscribe, ok: SubscribeOk) -> Watching {
+    let mut scene = Scene::new();
+    let publisher = scene.peer(from);
+    scene.announce(publisher, "live/cam");
+    let viewer = scene.peer(to);
+    let id = scene.subscribe(viewer, subscribe);
+    let upstream = scene.accept(publisher, ok);
+    scene.subscribe_ok(viewer, id);
+    Watching { scene, publisher, upstream, viewer, id }
+}
+
+/// A subgroup stream of a scripted publisher.
+pub struct OutGroup {
+    peer: PeerId,
+    stream: StreamId,
+    head: SubgroupHead,
+    previous: Option<ObjectId>,
+}
+
+impl Peer {
+    fn turn(&mut self, now: Instant) {
+        while self.session.handle_transport(&mut self.transport, now) == ReadProgress::More {}
+        self.session.handle_timeout(now);
+        while let Some(event) = self.session.poll_event() {
+            self.note(event);
+        }
+        self.session.flush(&mut self.transport, now);
+    }
+
+    fn note(&mut self, event: SessionEvent) {
+        match event {
+            SessionEvent::SubgroupOpened { stream, id, head } => {
+                let group = head.group.0;
+                let incoming = Incoming { request: id, group, fetched: false, current: None };
+                self.incoming.insert(stream, incoming);
+                self.heads.push(head);
+            }
+            SessionEvent::FetchOpened { stream, id } => {
+                let incoming = Incoming { request: id, group: 0, fetched: true, current: None };
+                self.incoming.insert(stream, incoming);
+            }
+            SessionEvent::Object { stream, head } => {
+                let group = self.incoming[&stream].group;
+                let at = (group, head.object.0);
+                self.begin(stream, at, head.status, head.payload_bytes);
+            }
+            SessionEvent::FetchItem { stream, item } => match item {
+                FetchItem::Object(object) => {
+                    let at = (object.location.group.0, object.location.object.0);
+                    self.begin(stream, at, object.status, object.payload_bytes);
+                }
+                FetchItem::EndOfRange(location, mark) => self.marks.push((location, mark)),
+            },
+            SessionEvent::Payload { stream, data } => {
+                let Some(incoming) = self.incoming.get_mut(&stream) else { return };
+                let Some((got, left)) = &mut incoming.current else { return };
+                got.payload.extend_from_slice(&data);
+                *left -= data.len() as u64;
+                if *left == 0 {
+                    let (got, _) = incoming.current.take().unwrap();
+                    self.got.push(got);
+                }
+            }
+            SessionEvent::Datagram { id, head, payload } => self.got.push(Got {
+                request: id,
+                at: (head.location.group.0, head.location.object.0),
+                fetched: false,
+                status: head.status,
+                payload: payload.to_vec(),
+            }),
+            SessionEvent::DataFinished { stream } => self.ended(stream, StreamEnd::Fin),
+            SessionEvent::DataReset { stream, code } => self.ended(stream, StreamEnd::Reset(code)),
+            other => self.events.push_back(other),
+        }
+    }
+
+    fn begin(&mut self, stream: StreamId, at: (u64, u64), status: ObjectStatus, bytes: u64) {
+        let incoming = self.incoming.get_mut(&stream).expect("the stream has begun");
+        let (request, fetched) = (incoming.request, incoming.fetched);
+        let got = Got { request, at, fetched, status, payload: Vec::new() };
+        if bytes == 0 {
+            self.got.push(got);
+        } else {
+            incoming.current = Some((got, bytes));
+        }
+    }
+
+    fn ended(&mut self, stream: StreamId, end: StreamEnd) {
+        if let Some(incoming) = self.incoming.remove(&stream) {
+            self.ends.push((incoming.request, incoming.group, end));
+        }
+    }
+}
+
+pub fn namespace(path: &str) -> TrackNamespace {
+    TrackNamespace::from_path(path).unwrap()
+}
+
+/// Track `name` of namespace `live/cam`.
+pub fn track(name: &str) -> FullTrackName {
+    FullTrackName::new(namespace("live/cam"), TrackName::new(name.to_owned()).unwrap()).unwrap()
+}
+
+/// A SUBSCRIBE of new objects of track `name`.
+pub fn newest(name: &str) -> Subscribe {
+    Subscribe { track: track(name), filter: LocationFilter::NextObject, ..Subscribe::default() }
+}
+
+/// A SUBSCRIBE_OK that names this location as the largest.
+pub fn largest(group: u64, object: u64) -> SubscribeOk {
+    SubscribeOk { largest: Some(Location::new(group, object)), ..SubscribeOk::default() }
+}

@@ -1,0 +1,173 @@
+//! Two sessions over a simulated link, and a peer that is no session.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use sluice_proto::model::SetupOptions;
+use sluice_proto::session::*;
+use sluice_proto::transport::{Side, StreamId, StreamKind, Transport};
+use sluice_proto::wire::{Context, Dialect, Draft, Message};
+use sluice_sim::link::{LinkConfig, LinkEnd, Network};
+
+/// One end: a session, its transport and what it reported.
+pub struct End {
+    pub session: Session,
+    pub transport: LinkEnd,
+    pub events: VecDeque<SessionEvent>,
+}
+
+pub struct Pair {
+    pub network: Network,
+    pub client: End,
+    pub server: End,
+}
+
+impl Pair {
+    /// Two sessions of a draft, not set up.
+    fn new(draft: Draft, limits: SessionLimits) -> Pair {
+        let mut network = Network::new(1);
+        let link = LinkConfig { protocol: Some(draft.token().to_owned()), ..LinkConfig::default() };
+        let (_, client, server) = network.connect(link);
+        let now = network.now();
+        let settings = SessionConfig { drafts: vec![draft], limits, ..SessionConfig::default() };
+        let end = |transport: LinkEnd| End {
+            session: Session::new(&settings, transport.info(), now),
+            transport,
+            events: VecDeque::new(),
+        };
+        Pair { client: end(client), server: end(server), network }
+    }
+
+    /// Runs until nothing moves.
+    pub fn run(&mut self) {
+        loop {
+            let now = self.network.now();
+            for end in [&mut self.client, &mut self.server] {
+                while end.session.handle_transport(&mut end.transport, now) == ReadProgress::More {}
+                end.session.handle_timeout(now);
+                while let Some(event) = end.session.poll_event() {
+                    end.events.push_back(event);
+                }
+                end.session.flush(&mut end.transport, now);
+            }
+            if !self.network.advance() {
+                return;
+            }
+        }
+    }
+
+    /// Runs for `time`, deadlines included.
+    pub fn wait(&mut self, time: Duration) {
+        self.run();
+        self.network.advance_to(self.network.now() + time);
+        self.run();
+    }
+
+    /// Two sessions that are set up.
+    pub fn ready(draft: Draft) -> Pair {
+        Pair::limited(draft, SessionLimits::default())
+    }
+
+    /// Two sessions that are set up, with these limits.
+    pub fn limited(draft: Draft, limits: SessionLimits) -> Pair {
+        let mut pair = Pair::new(draft, limits);
+        pair.run();
+        for end in [&mut pair.client, &mut pair.server] {
+            let ready = end.events.pop_front();
+            assert!(matches!(ready, Some(SessionEvent::Ready(_))), "{draft}: {ready:?}");
+        }
+        pair
+    }
+}
+
+/// A client that writes any message anywhere, against a session that is a server.
+pub struct Raw {
+    pair: Pair,
+    pub dialect: &'static Dialect,
+    control: StreamId,
+}
+
+impl Raw {
+    /// A client of a draft whose requests have streams of their own, set up.
+    pub fn ready(draft: Draft) -> Raw {
+        Raw::with_options(draft, SetupOptions::default())
+    }
+
+    /// The same, with these options in its SETUP.
+    pub fn with_options(draft: Draft, options: SetupOptions) -> Raw {
+        let mut pair = Pair::new(draft, SessionLimits::default());
+        let control = pair.client.transport.open(StreamKind::Uni).unwrap();
+        let mut raw = Raw { pair, dialect: draft.dialect(), control };
+        raw.write(control, &Message::Setup(options), &Context::control(Side::Client));
+        let ready = raw.heard();
+        assert!(matches!(ready[..], [SessionEvent::Ready(_)]), "{draft}: {ready:?}");
+        raw
+    }
+
+    /// Writes on the control stream.
+    pub fn control(&mut self, message: &Message) {
+        self.write(self.control, message, &Context::control(Side::Client));
+    }
+
+    /// Opens a stream with a request.
+    pub fn request(&mut self, message: &Message) -> StreamId {
+        let stream = self.pair.client.transport.open(StreamKind::Bidi).unwrap();
+        self.write(stream, message, &Context::new_request(Side::Client));
+        stream
+    }
+
+    pub fn write(&mut self, stream: StreamId, message: &Message, context: &Context) {
+        let mut bytes = BytesMut::new();
+        self.dialect.encode(message, context, &mut bytes).unwrap();
+        let written = self.pair.client.transport.write(stream, &mut [bytes.freeze()]).unwrap();
+        assert!(written.complete);
+    }
+
+    /// The next bidirectional stream that the session opens.
+    pub fn accept(&mut self) -> StreamId {
+        self.pump();
+        let transport = &mut self.pair.client.transport;
+        loop {
+            let event = transport.poll_event().expect("the session opens a stream");
+            if let sluice_proto::transport::TransportEvent::Opened(stream, StreamKind::Bidi) = event
+            {
+                return stream;
+            }
+        }
+    }
+
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.pair.server.session
+    }
+
+    /// What the session tells its owner.
+    pub fn heard(&mut self) -> Vec<SessionEvent> {
+        self.pump();
+        self.pair.server.events.drain(..).collect()
+    }
+
+    /// What the session was closed for.
+    pub fn violation(&mut self) -> sluice_proto::wire::Violation {
+        let heard = self.heard();
+        match heard.last() {
+            Some(SessionEvent::Closed(SessionEnd::Violation { violation, .. })) => *violation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn pump(&mut self) {
+        loop {
+            let now = self.pair.network.now();
+            let end = &mut self.pair.server;
+            while end.session.handle_transport(&mut end.transport, now) == ReadProgress::More {}
+            while let Some(event) = end.session.poll_event() {
+                end.events.push_back(event);
+            }
+            end.session.flush(&mut end.transport, now);
+            if !self.pair.network.advance() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What a peer must not do, and what it costs; what it may do although it looks odd.
+
+use std::time::Duration;
+
+use sluice_proto::model::*;
+use sluice_proto::session::*;
+use sluice_proto::transport::Side;
+use sluice_proto::wire::{About, Context, Draft, Message, MessageStream, Violation};
+
+use crate::pair::{End, Pair, Raw};
+use crate::{next, subscribed, track};
+
+/// Drafts whose requests have streams of their own.
+const OWN_STREAMS: [Draft; 2] = [Draft::D18, Draft::D20];
+
+fn violation(end: &mut End) -> Violation {
+    match end.events.pop_back() {
+        Some(SessionEvent::Closed(SessionEnd::Violation { violation, .. })) => violation,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn filter(filter: LocationFilter) -> RequestUpdate {
+    RequestUpdate { filter: Some(filter), ..RequestUpdate::default() }
+}
+
+#[test]
+fn updates_of_draft_14_only_narrow() {
+    // Subscribed at the next object after 300/4.
+    let from = |group, object| LocationFilter::From(Location::new(group, object));
+    let to = |group| {
+        let end = RangeEnd { group: GroupId(group), object: None };
+        LocationFilter::Range(Location::new(301, 0), end)
+    };
+    let mut pair = Pair::ready(Draft::D14);
+    let id = subscribed(&mut pair);
+    // A start that the subscriber may not know yet is not held against it.
+    for narrower in [from(0, 0), from(300, 5), from(301, 0), to(400), to(350)] {
+        pair.client.session.update(id, filter(narrower)).unwrap();
+        pair.run();
+        assert!(matches!(next(&mut pair.server), SessionEvent::Update { .. }), "{narrower:?}");
+    }
+    for wider in [from(300, 9), to(351), from(301, 0)] {
+        let mut pair = Pair::ready(Draft::D14);
+        let id = subscribed(&mut pair);
+        pair.client.session.update(id, filter(to(350))).unwrap();
+        pair.client.session.update(id, filter(wider)).unwrap();
+        pair.run();
+        let violation = violation(&mut pair.server);
+        assert_eq!(violation, Violation::UpdateWidens { id: id.0 }, "{wider:?}");
+    }
+}
+
+#[test]
+fn a_fetch_joins_what_the_draft_lets_it_join() {
+    for (draft, closes) in [(Draft::D14, true), (Draft::D16, true), (Draft::D18, false)] {
+        let mut pair = Pair::ready(draft);
+        let start = LocationFilter::From(Location::new(3, 0));
+        let subscribe = Subscribe { track: track(), filter: start, ..Subscribe::default() };
+        let id = pair.client.session.request(Request::Subscribe(subscribe)).unwrap();
+        let joining = FetchRange::Joining(id, JoiningStart::Relative(1));
+        pair.client.session.request(Request::Fetch(Fetch::new(joining))).unwrap();
+        pair.run();
+        assert!(matches!(next(&mut pair.server), SessionEvent::Request { .. }), "{draft}");
+        if closes {
+            let violation = violation(&mut pair.server);
+            assert_eq!(violation, Violation::Joining { id: id.0 }, "{draft}");
+        } else {
+            assert!(matches!(next(&mut pair.server), SessionEvent::Request { .. }), "{draft}");
+        }
+    }
+}
+
+#[test]
+fn a_joining_fetch_that_overtakes_its_subscription_waits_for_it() {
+    let mut raw = Raw::ready(Draft::D18);
+    let range = FetchRange::Joining(RequestId(0), JoiningStart::Relative(0));
+    let fetch = Request::Fetch(Fetch::new(range));
+    raw.request(&Message::Request { id: RequestId(2), request: fetch });
+    assert!(raw.heard().is_empty());
+    let subscribe = Request::Subscribe(Subscribe { track: track(), ..Subscribe::default() });
+    raw.request(&Message::Request { id: RequestId(0), request: subscribe });
+    let ids: Vec<u64> = raw
+        .heard()
+        .iter()
+        .map(|event| match event {
+            SessionEvent::Request { id, .. } => id.0,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [0, 2]);
+}
+
+#[test]
+fn a_joining_fetch_whose_subscription_never_comes_is_told_to_the_owner_in_time() {
+    let mut pair = Pair::ready(Draft::D18);
+    let range = FetchRange::Joining(RequestId(44), JoiningStart::Relative(0));
+    pair.client.session.request(Request::Fetch(Fetch::new(range))).unwrap();
+    pair.run();
+    assert!(pair.server.events.is_empty());
+    pair.wait(Duration::from_secs(2));
+    assert!(matches!(
+        next(&mut pair.server),
+        SessionEvent::Request { request: Request::Fetch(_), .. }
+    ));
+}
+
+#[test]
+fn a_peer_that_only_updates_is_granted_new_ids() {
+    for draft in [Draft::D14, Draft::D16] {
+        let limits = SessionLimits { requests_max: 8, ..SessionLimits::default() };
+        let mut pair = Pair::limited(draft, limits);
+        let id = subscribed(&mut pair);
+        for round in 0..100 {
+            let forward = Some(round % 2 == 0);
+            let update = RequestUpdate { forward, ..RequestUpdate::default() };
+            pair.client.session.update(id, update).unwrap_or_else(|e| panic!("{draft}: {e}"));
+            pair.run();
+            let SessionEvent::Update { update_id, .. } = next(&mut pair.server) else { panic!() };
+            pair.server.session.answer_update(id, update_id, Ok(RequestOk::default()));
+            pair.run();
+            pair.client.events.clear();
+        }
+    }
+}
+
+#[test]
+fn no_more_updates_go_out_than_the_peer_said_it_takes() {
+    let options = SetupOptions { request_updates: Some(1), ..SetupOptions::default() };
+    let mut raw = Raw::with_options(Draft::D20, options);
+    let subscribe = Request::Subscribe(Subscribe { track: track(), ..Subscribe::default() });
+    let id = raw.session().request(subscribe).unwrap();
+    raw.heard();
+    let pause = || RequestUpdate { forward: Some(false), ..RequestUpdate::default() };
+    raw.session().update(id, pause()).unwrap();
+    assert_eq!(raw.session().update(id, pause()), Err(CommandError::NoCredit));
+}
+
+#[test]
+fn an_update_of_what_cannot_be_updated_costs_the_session() {
+    for draft in OWN_STREAMS {
+        let mut raw = Raw::ready(draft);
+        let namespace = TrackNamespace::from_path("live").unwrap();
+        let publish = PublishNamespace { namespace, tokens: Vec::new() };
+        let id = raw.session().request(Request::PublishNamespace(publish)).unwrap();
+        let stream = raw.accept();
+        let update = RequestUpdate::default();
+        let message = Message::Update { id: RequestId(0), existing: id, update };
+        let about = Some(About::Update(RequestKind::PublishNamespace));
+        let on = MessageStream::Request(id);
+        let context = Context { from: Side::Client, stream: on, about };
+        raw.write(stream, &message, &context);
+        let violation = raw.violation();
+        assert!(matches!(violation, Violation::UnsuitableRequest { .. }), "{draft}: {violation}");
+    }
+}
+
+#[test]
+fn a_namespace_cannot_go_before_it_came() {
+    for draft in OWN_STREAMS {
+        let mut raw = Raw::ready(draft);
+        let prefix = TrackNamespace::from_path("live").unwrap();
+        let interest = SubscribeNamespace::new(prefix, Interest::Namespaces);
+        let id = raw.session().request(Request::SubscribeNamespace(interest)).unwrap();
+        let stream = raw.accept();
+        let on = MessageStream::Request(id);
+        let kind = RequestKind::SubscribeNamespace;
+        let context = |about| Context { from: Side::Client, stream: on, about: Some(about) };
+        let ok = Message::Response { id, response: Response::Ok(RequestOk::default()) };
+        raw.write(stream, &ok, &context(About::Request(kind)));
+        let suffix = TrackNamespace::from_path("cam").unwrap();
+        let came = Message::Namespace { suffix: suffix.clone() };
+        let gone = Message::NamespaceDone { suffix };
+        raw.write(stream, &came, &context(About::Update(kind)));
+        raw.write(stream, &gone, &context(About::Update(kind)));
+        assert_eq!(raw.heard().len(), 3, "{draft}");
+        raw.write(stream, &gone, &context(About::Update(kind)));
+        assert_eq!(raw.violation(), Violation::NamespaceDoneFirst { id: id.0 }, "{draft}");
+    }
+}
+
+#[test]
+fn goaway_comes_once_on_a_stream_and_names_a_request_of_its_receiver() {
+    for draft in OWN_STREAMS {
+        let mut raw = Raw::ready(draft);
+        let first_unprocessed = Some(RequestId(1));
+        let goaway = Goaway { first_unprocessed, ..Goaway::default() };
+        raw.control(&Message::Goaway(goaway.clone()));
+        assert!(matches!(raw.heard()[..], [SessionEvent::Goaway { id: None, .. }]), "{draft}");
+        raw.control(&Message::Goaway(goaway));
+        assert_eq!(raw.violation(), Violation::SecondGoaway, "{draft}");
+    }
+    let mut raw = Raw::ready(Draft::D18);
+    let first_unprocessed = Some(RequestId(2));
+    raw.control(&Message::Goaway(Goaway { first_unprocessed, ..Goaway::default() }));
+    assert_eq!(raw.violation(), Violation::GoawayRequestId { id: 2 });
+}
+
+#[test]
+fn goaway_of_one_request_names_it_and_comes_once() {
+    for draft in OWN_STREAMS {
+        let mut raw = Raw::ready(draft);
+        let subscribe = Request::Subscribe(Subscribe { track: track(), ..Subscribe::default() });
+        let id = raw.session().request(subscribe).unwrap();
+        let stream = raw.accept();
+        let about = Some(About::Request(RequestKind::Subscribe));
+        let on = MessageStream::Request(id);
+        let context = Context { from: Side::Client, stream: on, about };
+        let goaway = Message::Goaway(Goaway::default());
+        raw.write(stream, &goaway, &context);
+        match &raw.heard()[..] {
+            [SessionEvent::Goaway { id: Some(of), .. }] => assert_eq!(*of, id, "{draft}"),
+            other => panic!("{draft}: {other:?}"),
+        }
+        assert!(!raw.session().peer_going_away(), "{draft}: only one request goes");
+        raw.write(stream, &goaway, &context);
+        assert_eq!(raw.violation(), Violation::SecondGoaway, "{draft}");
+    }
+}
+
+#[test]
+fn fetch_ok_cannot_end_before_the_fetch_starts() {
+    for draft in OWN_STREAMS {
+        let mut raw = Raw::ready(draft);
+        let start = Location::new(5, 0);
+        let end = RangeEnd { group: GroupId(9), object: None };
+        let range = FetchRange::Standalone(track(), LocationFilter::Range(start, end));
+        let id = raw.session().request(Request::Fetch(Fetch::new(range))).unwrap();
+        let stream = raw.accept();
+        let ok = FetchOk {
+            end_of_track: false,
+            end: RangeEnd { group: GroupId(4), object: Some(ObjectId(3)) },
+            order: None,
+            properties: TrackProperties::default(),
+        };
+        let about = Some(About::Request(RequestKind::Fetch));
+        let on = MessageStream::Request(id);
+        let context = Context { from: Side::Client, stream: on, about };
+        raw.write(stream, &Message::Response { id, response: Response::Fetch(ok) }, &context);
+        assert_eq!(raw.violation(), Violation::FetchEndBeforeStart { id: id.0 }, "{draft}");
+    }
+}
+
+#[test]
+fn an_accepted_offer_is_followed_by_an_update_only_where_something_changes() {
+    for (forward, updates) in [(None, 0), (Some(true), 0), (Some(false), 1)] {
+        let mut pair = Pair::ready(Draft::D20);
+        let alias = pair.client.session.next_alias();
+        let publish = Publish { track: track(), alias, ..Publish::default() };
+        let id = pair.client.session.request(Request::Publish(publish)).unwrap();
+        pair.run();
+        pair.server.session.publish_ok(id, PublishOk { forward, ..PublishOk::default() });
+        pair.run();
+        let updated = |event: &&SessionEvent| matches!(event, SessionEvent::Update { .. });
+        assert_eq!(pair.client.events.iter().filter(updated).count(), updates, "{forward:?}");
+    }
+}
