@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `test` | everything that has to pass before a change lands; `.ci/run` calls it |
 //! | `sim` | runs the whole relay in simulation, many seeds of it |
+//! | `matrix` | writes what the drafts' matrix finds into the documents |
 //! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
 //! | `layers` | checks that crates depend only downwards |
 //! | `licences` | checks licences, sources and version floors of all dependencies |
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask <task>
 
   test     every check and test; installs or names what is missing
   sim      the relay in simulation: [--seeds N] [--from S] [--seed S] [--shards K] [--lane model|quic]
+  matrix   every draft with every other: writes the tables of README.md and docs/interop.md
   fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
   layers   do crates depend only downwards?
   licences may we use what we use?
@@ -34,6 +36,7 @@ fn main() -> Result<()> {
     match arguments[..] {
         ["test", ref options @ ..] => test::run(options),
         ["sim", ref options @ ..] => sim(options),
+        ["matrix"] => matrix(),
         ["fuzz", ref options @ ..] => fuzz::run(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
@@ -46,4 +49,10 @@ fn main() -> Result<()> {
 fn sim(options: &[&str]) -> Result<()> {
     let simulator = ["run", "--quiet", "--locked", "--package", "sluice-sim", "--"];
     shell::run("cargo", &[&simulator[..], options].concat())
+}
+
+/// The test that compares the tables writes them instead.
+fn matrix() -> Result<()> {
+    let test = ["test", "--locked", "--package", "sluice", "--test", "independent", "matrix"];
+    shell::run_with("cargo", &test, &[("SLUICE_WRITE_MATRIX", "1")])
 }

@@ -1,0 +1,286 @@
+//! Draft 16: requests on the control stream, except that a namespace is watched on a stream of
+//! its own; settings in parameters; tracks have properties.
+
+use anyhow::{Context, Result, bail, ensure};
+use moqtap_client::draft16::connection::{
+    ClientConfig, Connection, NamespaceStream, TransportType,
+};
+use moqtap_client::transport::Transport;
+use moqtap_codec::draft16::message::{ControlMessage, RequestOk};
+use moqtap_codec::types::TrackNamespace;
+use moqtap_codec::version::DraftVersion;
+
+use super::control::{
+    Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace, number,
+    parameter, parameter_bytes, to_pairs, value_of,
+};
+use super::dial::Carrier;
+use super::object::Properties;
+
+const TRACK_ENDED: u64 = 2;
+/// MAX_REQUEST_ID among the setup parameters.
+const MAX_REQUEST_ID: u64 = 2;
+const LARGEST_OBJECT: u64 = 0x09;
+const FORWARD: u64 = 0x10;
+const SUBSCRIPTION_FILTER: u64 = 0x21;
+/// The filter "largest object".
+const NEXT_OBJECT: &[u8] = &[2];
+/// Watch namespaces and tracks.
+const BOTH: u64 = 2;
+
+/// A session.
+pub struct Client {
+    connection: Connection,
+    stash: Vec<ControlMessage>,
+    watched: Option<(TrackNamespace, NamespaceStream)>,
+}
+
+impl Client {
+    /// Sets up the session.
+    pub async fn connect(transport: Transport, carrier: Carrier) -> Result<Client> {
+        let config = ClientConfig {
+            draft: DraftVersion::Draft16,
+            transport: match carrier {
+                Carrier::Quic => TransportType::Quic,
+                Carrier::WebTransport => TransportType::WebTransport { url: String::new() },
+            },
+            skip_cert_verification: true,
+            ca_certs: Vec::new(),
+            setup_parameters: vec![parameter(MAX_REQUEST_ID, 1000)],
+        };
+        let connection = Connection::adopt(transport, config).await?;
+        Ok(Client { connection, stash: Vec::new(), watched: None })
+    }
+
+    /// Waits for a message, keeping others for later.
+    async fn wait<T>(&mut self, pick: impl Fn(&ControlMessage) -> Option<T>) -> Result<T> {
+        for index in 0..self.stash.len() {
+            if let Some(picked) = pick(&self.stash[index]) {
+                self.stash.remove(index);
+                return Ok(picked);
+            }
+        }
+        loop {
+            let message = self.connection.recv_and_dispatch().await?;
+            if let Some(picked) = pick(&message) {
+                return Ok(picked);
+            }
+            match message {
+                ControlMessage::RequestError(_) | ControlMessage::GoAway(_) => {
+                    bail!("{message:?} came instead")
+                }
+                other => self.stash.push(other),
+            }
+        }
+    }
+
+    pub async fn watch(&mut self, prefix: &[&str]) -> Result<()> {
+        let prefix = namespace(prefix);
+        let asked =
+            self.connection.subscribe_namespace(prefix.clone(), number(BOTH), Vec::new()).await?;
+        let (_, stream) = self.watched.insert((prefix, asked));
+        match self.connection.recv_on_namespace_stream(stream).await? {
+            Some(ControlMessage::RequestOk(_)) => Ok(()),
+            other => bail!("{other:?} came instead"),
+        }
+    }
+
+    pub async fn next_namespace(&mut self) -> Result<Vec<Vec<u8>>> {
+        let (prefix, stream) = self.watched.as_mut().context("nothing is watched")?;
+        match self.connection.recv_on_namespace_stream(stream).await? {
+            Some(ControlMessage::Namespace(offered)) => {
+                Ok(joined(prefix, &offered.namespace_suffix))
+            }
+            other => bail!("{other:?} came instead"),
+        }
+    }
+
+    pub async fn accept_publish(&mut self) -> Result<(Asked, Accepted)> {
+        let offered = self.wait(|message| match message {
+            ControlMessage::Publish(offered) => Some(offered.clone()),
+            _ => None,
+        });
+        let offered = offered.await?;
+        self.connection.publish_ok(offered.request_id, vec![parameter(FORWARD, 1)]).await?;
+        let request = Request(offered.request_id.into_inner());
+        let (alias, properties) =
+            (offered.track_alias.into_inner(), from_pairs(&offered.track_extensions));
+        Ok((Asked { request, track: offered.track_name }, Accepted { alias, properties }))
+    }
+
+    pub async fn subscribe(
+        &mut self,
+        prefix: &[&str],
+        track: &str,
+        _fill: bool,
+    ) -> Result<Request> {
+        let filter = parameter_bytes(SUBSCRIPTION_FILTER, NEXT_OBJECT);
+        let id = self.connection.subscribe(namespace(prefix), track.into(), vec![filter]).await?;
+        Ok(Request(id.into_inner()))
+    }
+
+    pub async fn subscribed(&mut self, request: Request) -> Result<Accepted> {
+        self.wait(|message| match message {
+            ControlMessage::SubscribeOk(ok) if ok.request_id.into_inner() == request.0 => {
+                let properties = from_pairs(&ok.track_extensions);
+                Some(Accepted { alias: ok.track_alias.into_inner(), properties })
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn join(&mut self, subscription: Request) -> Result<Option<Request>> {
+        let joining =
+            self.connection.joining_fetch(number(subscription.0), number(0), Vec::new()).await?;
+        Ok(Some(Request(joining.into_inner())))
+    }
+
+    pub async fn fetch(&mut self, prefix: &[&str], track: &str, range: Range) -> Result<Request> {
+        let id = self
+            .connection
+            .fetch(
+                namespace(prefix),
+                track.into(),
+                number(range.from.0),
+                number(range.from.1),
+                number(range.group),
+                number(range.id.map_or(0, |id| id + 1)),
+                Vec::new(),
+            )
+            .await?;
+        Ok(Request(id.into_inner()))
+    }
+
+    pub async fn fetched(&mut self, request: Request) -> Result<Fetched> {
+        self.wait(|message| match message {
+            ControlMessage::FetchOk(ok) if ok.request_id.into_inner() == request.0 => {
+                Some(Fetched { end_of_track: ok.end_of_track == 1 })
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn done(&mut self, request: Request) -> Result<(u64, u64)> {
+        self.wait(|message| match message {
+            ControlMessage::PublishDone(done) if done.request_id.into_inner() == request.0 => {
+                Some((done.status_code.into_inner(), done.stream_count.into_inner()))
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn publish_namespace(&mut self, fields: &[&str]) -> Result<()> {
+        let id = self.connection.publish_namespace(namespace(fields), Vec::new()).await?;
+        self.wait(|message| match message {
+            ControlMessage::RequestOk(ok) if ok.request_id == id => Some(()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn next_subscribe(&mut self) -> Result<Asked> {
+        self.wait(|message| match message {
+            ControlMessage::Subscribe(asked) => Some(Asked {
+                request: Request(asked.request_id.into_inner()),
+                track: asked.track_name.clone(),
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn accept_subscribe(&mut self, request: Request, answer: &Answer) -> Result<()> {
+        let largest = answer.largest_bytes(DraftVersion::Draft16);
+        let parameters =
+            largest.map(|bytes| parameter_bytes(LARGEST_OBJECT, &bytes)).into_iter().collect();
+        let (request, alias) = (number(request.0), number(answer.alias));
+        let properties = to_pairs(&answer.properties);
+        Ok(self.connection.subscribe_ok(request, alias, properties, parameters).await?)
+    }
+
+    pub async fn publish(
+        &mut self,
+        fields: &[&str],
+        track: &str,
+        alias: u64,
+        properties: &Properties,
+    ) -> Result<Request> {
+        let (fields, pairs) = (namespace(fields), to_pairs(properties));
+        let forward = vec![parameter(FORWARD, 0)];
+        let offered =
+            self.connection.publish(fields, track.into(), number(alias), pairs, forward).await?;
+        Ok(Request(offered.into_inner()))
+    }
+
+    pub async fn wanted(&mut self, request: Request) -> Result<()> {
+        let wanted = self.wait(|message| match message {
+            ControlMessage::PublishOk(ok) if ok.request_id.into_inner() == request.0 => {
+                Some(value_of(&ok.parameters, FORWARD).unwrap_or(1) == 1)
+            }
+            _ => None,
+        });
+        let mut wanted = wanted.await?;
+        while !wanted {
+            let update = self.wait(|message| match message {
+                ControlMessage::RequestUpdate(update)
+                    if update.existing_request_id.into_inner() == request.0 =>
+                {
+                    Some((update.request_id, value_of(&update.parameters, FORWARD)))
+                }
+                _ => None,
+            });
+            let (update, forward) = update.await?;
+            // The library's own call answers no update.
+            let ok = RequestOk { request_id: update, parameters: Vec::new() };
+            self.connection.send_control(&ControlMessage::RequestOk(ok)).await?;
+            wanted = forward == Some(1);
+        }
+        Ok(())
+    }
+
+    pub async fn next_fetch(&mut self) -> Result<(Asked, Range)> {
+        use moqtap_codec::draft16::message::FetchPayload;
+        let asked = self.wait(|message| match message {
+            ControlMessage::Fetch(fetch) => Some(fetch.clone()),
+            _ => None,
+        });
+        let asked = asked.await?;
+        let FetchPayload::Standalone {
+            track_name,
+            start_group,
+            start_object,
+            end_group,
+            end_object,
+            ..
+        } = asked.fetch_payload
+        else {
+            bail!("the relay joins: {asked:?}");
+        };
+        let range = Range::up_to((start_group, start_object), end_group, end_object);
+        let request = Request(asked.request_id.into_inner());
+        Ok((Asked { request, track: track_name }, range))
+    }
+
+    pub async fn accept_fetch(
+        &mut self,
+        request: Request,
+        end: (u64, u64),
+        ends_track: bool,
+    ) -> Result<()> {
+        let (group, id) = (number(end.0), number(end.1 + 1));
+        let request = number(request.0);
+        Ok(self
+            .connection
+            .fetch_ok(request, ends_track.into(), group, id, Vec::new(), Vec::new())
+            .await?)
+    }
+
+    pub async fn finish(&mut self, request: Request, streams: u64) -> Result<()> {
+        ensure!(streams > 0, "a track without a stream needs no count");
+        let (request, status) = (number(request.0), number(TRACK_ENDED));
+        Ok(self.connection.publish_done(request, status, number(streams), Vec::new()).await?)
+    }
+}

@@ -1,0 +1,54 @@
+//! Every draft's publishers reach every draft's subscribers, over both transports.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use moqtap_codec::version::DraftVersion;
+use sluice_proto::wire::Draft;
+
+use super::cell;
+use super::dial::Carrier;
+use super::table;
+use crate::support::{self, Relay};
+
+/// What the library calls a draft of ours.
+pub fn version(draft: Draft) -> DraftVersion {
+    DraftVersion::from_number(draft.number()).expect("the library knows the draft")
+}
+
+#[test]
+fn every_draft_reaches_every_other_over_both_transports() {
+    let relay = Relay::start(&[]);
+    let address = relay.address;
+    let results = support::runtime().block_on(async {
+        let mut cells = tokio::task::JoinSet::new();
+        for carrier in Carrier::ALL {
+            for from in Draft::ALL.map(version) {
+                for to in Draft::ALL.map(version) {
+                    cells.spawn(async move {
+                        let run = cell::run(address, carrier, from, to);
+                        let limited = tokio::time::timeout(Duration::from_secs(50), run);
+                        let result = match limited.await {
+                            Ok(result) => result,
+                            Err(_) => Err(anyhow!("takes too long")),
+                        };
+                        let name = format!("{} to {} over {carrier}", from.number(), to.number());
+                        ((from.number(), to.number(), carrier), result.context(name))
+                    });
+                }
+            }
+        }
+        cells.join_all().await
+    });
+    let cells = results.len();
+    let (mut found, mut failures) = (table::Results::new(), Vec::new());
+    for (cell, result) in results {
+        match result {
+            Ok(findings) => drop(found.insert(cell, findings)),
+            Err(error) => failures.push(format!("{error:#}")),
+        }
+    }
+    failures.sort();
+    assert!(failures.is_empty(), "{} of {cells} cells:\n{}", failures.len(), failures.join("\n"));
+    table::check(&found);
+}
