@@ -137,6 +137,8 @@ const ALIAS_OF_ARCHIVE: u64 = 7;
 /// A datagram that has not come by then is sent again.
 const LOST_AFTER: Duration = Duration::from_secs(3);
 const TRACK_ENDED: u64 = 2;
+/// More than the head of an object without properties takes.
+const HEAD_BYTES_MAX: usize = 32;
 
 /// Runs a cell.
 pub async fn run(
@@ -145,13 +147,19 @@ pub async fn run(
     from: DraftVersion,
     to: DraftVersion,
 ) -> Result<Findings> {
-    let publisher = Peer::connect(relay, carrier, from).await.context("the publisher")?;
-    let subscriber = Peer::connect(relay, carrier, to).await.context("the subscriber")?;
-    let late = Peer::connect(relay, carrier, to).await.context("a second subscriber")?;
-    let path = format!("{carrier:?}-{}-{}", from.number(), to.number());
-    let mut cell = Cell { publisher, subscriber, late, path, findings: Vec::new() };
+    let mut cell = Cell::new(relay, carrier, from, to).await?;
     cell.run().await?;
     Ok(cell.findings)
+}
+
+/// A subscriber holds the first half of a large object while the publisher has not sent the second.
+pub async fn cut_through(
+    relay: SocketAddr,
+    carrier: Carrier,
+    from: DraftVersion,
+    to: DraftVersion,
+) -> Result<()> {
+    Cell::new(relay, carrier, from, to).await?.cut_through().await
 }
 
 struct Cell {
@@ -163,6 +171,47 @@ struct Cell {
 }
 
 impl Cell {
+    async fn new(
+        relay: SocketAddr,
+        carrier: Carrier,
+        from: DraftVersion,
+        to: DraftVersion,
+    ) -> Result<Cell> {
+        let publisher = Peer::connect(relay, carrier, from).await.context("the publisher")?;
+        let subscriber = Peer::connect(relay, carrier, to).await.context("the subscriber")?;
+        let late = Peer::connect(relay, carrier, to).await.context("a second subscriber")?;
+        let path = format!("{carrier:?}-{}-{}", from.number(), to.number());
+        Ok(Cell { publisher, subscriber, late, path, findings: Vec::new() })
+    }
+
+    async fn cut_through(&mut self) -> Result<()> {
+        let (from, to) = self.drafts();
+        self.publisher.client.publish_namespace(&["matrix", &self.path, "cam"]).await?;
+        self.subscription("large", ALIAS_OF_VIDEO).await?;
+        let payload = (0..1u32 << 20).map(|index| (index / 4) as u8).collect();
+        let object = Object::new(0, Some(0), 0, Vec::new()).with_payload(payload);
+        let header = Subgroup {
+            alias: ALIAS_OF_VIDEO,
+            group: 0,
+            subgroup: 0,
+            named_by_first: false,
+            ends_group: false,
+            priority: content::PRIORITY,
+        };
+        let mut writer = SubgroupWriter::open(&self.publisher.data, from, header).await?;
+        let bytes = writer.encode(&object)?;
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        writer.write_bytes(first).await?;
+        let mut incoming = Incoming::accept(&self.subscriber.data, to).await?;
+        // Before the payload stands a head, which takes more bytes in one draft than in another.
+        let arrived = incoming.arrived(first.len() - HEAD_BYTES_MAX).await?;
+        let begins = |head: &usize| object.payload.starts_with(&arrived[*head..]);
+        ensure!((1..HEAD_BYTES_MAX).any(|head| begins(&head)), "what arrived is something else");
+        writer.write_bytes(second).await?;
+        writer.finish()?;
+        same(&[object], &objects(incoming.rest().await?)?)
+    }
+
     async fn run(&mut self) -> Result<()> {
         self.namespaces().await.context("namespaces")?;
         let (asked, subscription) = self.subscribe().await.context("SUBSCRIBE")?;

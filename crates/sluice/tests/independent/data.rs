@@ -208,6 +208,15 @@ impl Incoming {
         }
     }
 
+    /// What follows the header as far as it has come: at least so many bytes.
+    pub async fn arrived(&mut self, bytes_min: usize) -> Result<&[u8]> {
+        while self.bytes.len() < bytes_min {
+            let more = fill(&mut self.stream, &mut self.bytes).await?;
+            ensure!(more, "a data stream ended after {} bytes", self.bytes.len());
+        }
+        Ok(&self.bytes)
+    }
+
     /// The next object, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Result<Option<Item>> {
         loop {

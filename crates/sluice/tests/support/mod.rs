@@ -107,6 +107,19 @@ impl Relay {
         kib.parse::<u64>().expect("a number") * 1024
     }
 
+    /// The processor time that its process has used.
+    #[cfg(target_os = "linux")]
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        let stat = stat.expect("the relay runs");
+        // The name may hold spaces; after it come the state and ten numbers, then user and system.
+        let (_, numbers) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks = numbers.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        // USER_HZ is 100 on every architecture that Linux still has.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Asks it to drain and end.
     pub fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
