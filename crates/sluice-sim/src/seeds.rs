@@ -13,7 +13,7 @@ use crate::{duet, scenario};
 const FAILURES_MAX: usize = 20;
 
 /// Shards of the relay in the runs of every seed.
-pub const RELAY_SHARDS: [usize; 1] = [1];
+pub const RELAY_SHARDS: [usize; 2] = [1, 3];
 
 /// What a seed is run with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
