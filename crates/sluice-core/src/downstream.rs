@@ -99,7 +99,6 @@ pub(crate) struct Downstream {
     pub priority: Priority,
     pub order: GroupOrder,
     pub object_timeout: Option<Duration>,
-    pub subgroup_timeout: Option<Duration>,
     /// It is a PUBLISH of ours to another shard, and whether that shard accepted it.
     pub offer: Option<Offer>,
     /// The largest location that it was told: where a joining fetch ends.
@@ -129,7 +128,6 @@ impl Downstream {
             priority: Priority::default(),
             order: GroupOrder::Ascending,
             object_timeout: None,
-            subgroup_timeout: None,
             offer: None,
             join: None,
             arrivals: store.arrivals_end(),
@@ -149,7 +147,6 @@ impl Downstream {
             priority: request.priority.unwrap_or_default(),
             order: request.order.unwrap_or_default(),
             object_timeout: request.object_timeout,
-            subgroup_timeout: request.subgroup_timeout,
             asked: Some(Box::new(request)),
             ..Self::new(Phase::Waiting, store)
         }
@@ -400,10 +397,10 @@ impl Downstream {
 
     /// Notes that so many bytes were handed over. What fills the place of bytes that we gave up
     /// ourselves is no progress: the viewer may not have taken anything.
-    fn made_progress(&mut self, bytes: u64, window_bytes: u64) {
+    fn made_progress(&mut self, bytes: u64, transport: &dyn Transport) {
         if let Some(replaced) = &mut self.replacing {
             *replaced += bytes;
-            if *replaced <= 2 * window_bytes {
+            if *replaced <= 2 * transport.stats().window_bytes {
                 return;
             }
             self.replacing = None;
@@ -481,7 +478,7 @@ impl Downstream {
         }
         if served.1 > 0 {
             self.kind.get_or_insert(Kind::Subgroups);
-            self.made_progress(served.1, transport.stats().window_bytes);
+            self.made_progress(served.1, transport);
         }
         served.0
     }

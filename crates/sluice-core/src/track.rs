@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    DoneCode, ObjectId, RangeEnd, RequestError, RequestId, StreamCount, TrackProperties,
+    DoneCode, RangeEnd, RequestError, RequestId, StreamCount, TrackProperties,
 };
 
 use crate::downstream::{Downstream, Phase};
@@ -89,20 +89,6 @@ pub(crate) struct UpFetch {
     /// Its stream ended with FIN, which may overtake FETCH_OK.
     pub finished: bool,
     pub until: Instant,
-}
-
-/// The largest object id that every draft can write. Some of them have no other way to tell that a
-/// fetch goes to the end of a group, and then it means the whole group.
-const WHOLE_GROUP: ObjectId = ObjectId((1 << 62) - 1);
-
-impl UpFetch {
-    /// Where the fetch ends by its answer: at the whole group that was asked for if it says so,
-    /// or what lies behind would be asked for again and again.
-    pub fn end_told(&self, end: RangeEnd) -> RangeEnd {
-        let asked = self.span.end;
-        let whole = asked.object.is_none() && end.group == asked.group;
-        if whole && end.object.is_some_and(|object| object >= WHOLE_GROUP) { asked } else { end }
-    }
 }
 
 /// One track.

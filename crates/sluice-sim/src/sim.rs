@@ -354,21 +354,8 @@ impl Sim {
         interest: Interest,
     ) -> Option<RequestId> {
         self.peers[peer.0].viewer().0.accepts = Some(true);
-        let request = SubscribeNamespace {
-            prefix: TrackNamespace::from_path(prefix).expect("a test's own name"),
-            interest,
-            forward: None,
-            order: None,
-            filter: None,
-            priority: None,
-            object_timeout: None,
-            subgroup_timeout: None,
-            fill: None,
-            range_filters: Vec::new(),
-            include_properties: None,
-            tokens: Vec::new(),
-        };
-        let prefix = request.prefix.clone();
+        let prefix = TrackNamespace::from_path(prefix).expect("a test's own name");
+        let request = SubscribeNamespace::new(prefix.clone(), interest);
         let id = self.request(peer, Request::SubscribeNamespace(request))?;
         self.peers[peer.0].asked.push(id);
         self.peers[peer.0].interests.push((id, prefix, interest));

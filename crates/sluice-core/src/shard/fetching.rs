@@ -8,7 +8,7 @@ use sluice_proto::model::{
 };
 use sluice_proto::transport::StreamId;
 
-use super::updates::range_filter_fault;
+use super::updates::no_range_filters;
 use super::{InStream, Role, Shard};
 use crate::downstream::Phase;
 use crate::fetch::{DownFetch, PendingFetch};
@@ -24,7 +24,7 @@ impl Shard {
         fetch: Fetch,
         now: Instant,
     ) {
-        if let Some(error) = range_filter_fault(&fetch.range_filters) {
+        if let Err(error) = no_range_filters(&fetch.range_filters, None) {
             return self.refuse(key, id, error);
         }
         let track_id = match &fetch.range {

@@ -1,9 +1,9 @@
 //! The state machine of one worker: sessions, tracks, and what flows between them.
 //!
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
-//! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what the shard asks
-//! of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver` objects going
-//! out.
+//! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
+//! the shard asks of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver`
+//! objects going out.
 
 mod data;
 mod deliver;
@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use sluice_proto::model::{
-    DoneCode, FullTrackName, Request, RequestCode, RequestError, RequestId, ResetCode, SessionCode,
-    TrackNamespace,
+    DoneCode, FullTrackName, Request, RequestCode, RequestError, RequestId, RequestOk, ResetCode,
+    SessionCode, TrackNamespace,
 };
 use sluice_proto::session::{
     ReadProgress, RequestEnd, Response, Session, SessionConfig, SessionEnd, SessionEvent,
@@ -343,8 +343,10 @@ impl Shard {
         if name.1.is_empty() {
             return ScopeId::default();
         }
-        self.next_scope += 1;
-        *self.scopes.entry(name.clone()).or_insert(ScopeId(self.next_scope))
+        *self.scopes.entry(name.clone()).or_insert_with(|| {
+            self.next_scope += 1;
+            ScopeId(self.next_scope)
+        })
     }
 
     fn handle_request(&mut self, key: SessionKey, id: RequestId, request: Request, now: Instant) {
@@ -603,6 +605,15 @@ impl Shard {
             of_peer
         };
         TrackKey { scope, name, part }
+    }
+
+    /// Answers a request that asks for nothing but the answer.
+    fn grant(&mut self, who: RequestKey, ok: RequestOk) {
+        if let Some(entry) = self.entry_mut(who.session) {
+            entry.session.request_ok(who.request, ok);
+            entry.requests.remove(&who.request);
+            self.dirty.insert(who.session);
+        }
     }
 
     fn refuse(&mut self, key: SessionKey, id: RequestId, error: RequestError) {

@@ -170,13 +170,7 @@ impl Shard {
     ) {
         self.forget(key, id);
         match response {
-            Response::Ok(ok) => {
-                if let Some(entry) = self.entry_mut(who.session) {
-                    entry.session.request_ok(who.request, ok);
-                    entry.requests.remove(&who.request);
-                    self.dirty.insert(who.session);
-                }
-            }
+            Response::Ok(ok) => self.grant(who, ok),
             Response::Error(error) => self.refuse(who.session, who.request, error),
             _ => {}
         }

@@ -51,18 +51,8 @@ impl Shard {
             }
             SpreadKey::Interest(scope, prefix) => {
                 let want = SubscribeNamespace {
-                    prefix: prefix.clone(),
-                    interest: Interest::Tracks,
                     forward: Some(true),
-                    filter: None,
-                    priority: None,
-                    order: None,
-                    object_timeout: None,
-                    subgroup_timeout: None,
-                    fill: None,
-                    range_filters: Vec::new(),
-                    include_properties: None,
-                    tokens: Vec::new(),
+                    ..SubscribeNamespace::new(prefix.clone(), Interest::Tracks)
                 };
                 (*scope, Request::SubscribeNamespace(want))
             }

@@ -11,7 +11,7 @@ use sluice_proto::session::{CommandError, Response};
 use sluice_proto::wire::InterestForm;
 
 use super::publisher::is_reserved;
-use super::updates::range_filter_fault;
+use super::updates::no_range_filters;
 use super::{Role, SessionEntry, Shard, SpreadKey, TimerKey};
 use crate::downstream::{Downstream, Phase};
 use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
@@ -26,7 +26,6 @@ pub(super) struct Wanted {
     pub priority: Priority,
     pub order: Option<GroupOrder>,
     pub object_timeout: Option<Duration>,
-    pub subgroup_timeout: Option<Duration>,
     pub properties: bool,
 }
 
@@ -149,9 +148,7 @@ impl Shard {
         if is_reserved(request.track.namespace()) {
             return Some(RequestError::new(RequestCode::DoesNotExist, "a reserved namespace"));
         }
-        let filters = [&request.range_filters].into_iter();
-        let filters = filters.chain(request.fill.as_ref().map(|fill| &fill.range_filters));
-        if let Some(error) = filters.into_iter().find_map(|filters| range_filter_fault(filters)) {
+        if let Err(error) = no_range_filters(&request.range_filters, request.fill.as_ref()) {
             return Some(error);
         }
         let track = self.names.get(name).and_then(|id| self.tracks.get(id))?;
@@ -257,7 +254,7 @@ impl Shard {
         let default = dialect.interests != InterestForm::Combined;
         let of_shard = entry.link.is_some();
         let overlaps = entry.has_overlap(id, request.interest, &request.prefix);
-        if let Some(error) = range_filter_fault(&request.range_filters) {
+        if let Err(error) = no_range_filters(&request.range_filters, None) {
             return self.refuse(key, id, error);
         }
         if overlaps {
@@ -288,7 +285,6 @@ impl Shard {
             priority: request.priority.unwrap_or_default(),
             order: request.order,
             object_timeout: request.object_timeout,
-            subgroup_timeout: request.subgroup_timeout,
             properties: request.include_properties.unwrap_or(true),
         };
         let scope = entry.scope;
@@ -438,7 +434,6 @@ impl Shard {
         down.priority = wanted.priority;
         down.order = wanted.order.unwrap_or(order);
         down.object_timeout = wanted.object_timeout;
-        down.subgroup_timeout = wanted.subgroup_timeout;
         // From here on objects are the viewer's, if it takes them.
         down.begin(&track.store);
         track.downstreams.insert(Self::request_key(session, id), down);
@@ -471,7 +466,6 @@ impl Shard {
                 down.priority = ok.priority.unwrap_or(down.priority);
                 down.order = ok.order.unwrap_or(down.order);
                 down.object_timeout = ok.object_timeout.or(down.object_timeout);
-                down.subgroup_timeout = ok.subgroup_timeout.or(down.subgroup_timeout);
                 let mut cut = Vec::new();
                 if down.phase == Phase::Offered {
                     down.phase = Phase::Live;
@@ -536,11 +530,7 @@ impl Shard {
             largest: track.store.largest(),
             properties: track.properties.clone(),
         };
-        if let Some(entry) = self.entry_mut(who.session) {
-            entry.session.request_ok(who.request, ok);
-            entry.requests.remove(&who.request);
-            self.dirty.insert(who.session);
-        }
+        self.grant(who, ok);
     }
 
     /// Sets when time decides about a session's deliveries.

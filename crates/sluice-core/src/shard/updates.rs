@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use sluice_proto::model::{
-    DoneCode, Location, LocationFilter, RangeFilter, RequestCode, RequestError, RequestId,
+    DoneCode, Fill, Location, LocationFilter, RangeFilter, RequestCode, RequestError, RequestId,
     RequestOk, RequestUpdate, TrackNamespace,
 };
 
@@ -79,11 +79,7 @@ impl Shard {
         update: &RequestUpdate,
         now: Instant,
     ) -> Result<RequestOk, RequestError> {
-        let fill_filters = update.fill.iter().flat_map(|fill| &fill.range_filters);
-        let filters = update.range_filters.iter().chain(fill_filters);
-        if let Some(error) = filters.into_iter().find_map(range_filter_fault_of) {
-            return Err(error);
-        }
+        no_range_filters(&update.range_filters, update.fill.as_ref())?;
         let Some(track) = self.tracks.get(&track_id) else { return Ok(RequestOk::default()) };
         let largest = track.store.largest();
         let fault =
@@ -95,7 +91,6 @@ impl Shard {
         let Some(down) = track.downstreams.get_mut(&who) else { return Ok(RequestOk::default()) };
         down.priority = update.priority.unwrap_or(down.priority);
         down.object_timeout = update.object_timeout.or(down.object_timeout);
-        down.subgroup_timeout = update.subgroup_timeout.or(down.subgroup_timeout);
         let flowed = down.forward;
         down.forward = update.forward.unwrap_or(flowed);
         let mut cut = Vec::new();
@@ -146,9 +141,7 @@ impl Shard {
         track_id: TrackId,
         update: &RequestUpdate,
     ) -> Result<RequestOk, RequestError> {
-        if let Some(error) = range_filter_fault(&update.range_filters) {
-            return Err(error);
-        }
+        no_range_filters(&update.range_filters, None)?;
         let Some(track) = self.tracks.get_mut(&track_id) else { return Ok(RequestOk::default()) };
         if let Some(fetch) = track.fetches.get_mut(&who) {
             fetch.priority = update.priority.unwrap_or(fetch.priority);
@@ -166,9 +159,7 @@ impl Shard {
         prefix: &TrackNamespace,
         update: &RequestUpdate,
     ) -> Result<RequestOk, RequestError> {
-        if let Some(error) = range_filter_fault(&update.range_filters) {
-            return Err(error);
-        }
+        no_range_filters(&update.range_filters, None)?;
         let Some(entry) = self.entry_mut(who.session) else { return Ok(RequestOk::default()) };
         let scope = entry.scope;
         let Some(wanted) = entry.interests.get_mut(&who.request) else {
@@ -195,13 +186,16 @@ impl Shard {
     }
 }
 
-/// The relay announces no range filters (MOQT-19 §5.1.3); taking one away that is not there does
-/// no harm.
-pub(super) fn range_filter_fault(filters: &[RangeFilter]) -> Option<RequestError> {
-    filters.iter().find_map(range_filter_fault_of)
-}
-
-fn range_filter_fault_of(filter: &RangeFilter) -> Option<RequestError> {
-    let reason = "this relay announced no range filters";
-    (!filter.ranges.is_empty()).then(|| RequestError::new(RequestCode::InvalidFilter, reason))
+/// The relay announces no range filters (MOQT-19 §5.1.3), neither for a request nor for its fill;
+/// taking one away that is not there does no harm.
+pub(super) fn no_range_filters(
+    filters: &[RangeFilter],
+    fill: Option<&Fill>,
+) -> Result<(), RequestError> {
+    let of_fill = fill.into_iter().flat_map(|fill| &fill.range_filters);
+    if filters.iter().chain(of_fill).any(|filter| !filter.ranges.is_empty()) {
+        let reason = "this relay announced no range filters";
+        return Err(RequestError::new(RequestCode::InvalidFilter, reason));
+    }
+    Ok(())
 }

@@ -125,7 +125,7 @@ impl Shard {
                 if let Some(fetch) =
                     self.tracks.get_mut(&track).and_then(|track| track.up_fetches.get_mut(&who))
                 {
-                    fetch.end = Some(fetch.end_told(ok.end));
+                    fetch.end = Some(ok.end);
                     if fetch.finished {
                         let inbound = InStream { track, request: id, feed: fetch.feed };
                         self.finish_up_fetch(key, inbound, now);

@@ -5,7 +5,6 @@
 //! the object's arrival. Objects are inserted anywhere and never changed; a slot never moves.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -557,18 +556,6 @@ impl Group {
                 self.object(slot)
                     .is_some_and(|object| object.delivery != Delivery::Subgroup(subgroup))
             })
-    }
-
-    /// Whether `subgroup` has an object after `last`, for instance one that only a fetch brought.
-    /// Marks are none: FIN stands for them.
-    pub(super) fn is_object_after(&self, subgroup: SubgroupId, last: Option<ObjectId>) -> bool {
-        let after = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.index.range::<ObjectId, _>(after).any(|(_, &slot)| {
-            self.object(slot).is_some_and(|object| {
-                object.delivery == Delivery::Subgroup(subgroup)
-                    && object.status == ObjectStatus::Normal
-            })
-        })
     }
 
     // Payload.

@@ -334,10 +334,8 @@ impl Group {
         let subgroup = &self.subgroups[at as usize];
         // Objects that only a fetch brought, or that were sent before the group was given up, are
         // here, but in no log.
-        let passed = self.logs[log].last.or(self.logs[log].floor);
-        let is_last = || self.is_complete() && !self.is_object_after(subgroup.id, passed);
         let holds_last = self.logs[log].last >= subgroup.highest;
-        let end = if subgroup.pending.is_empty() && holds_last && is_last() {
+        let end = if subgroup.pending.is_empty() && holds_last && self.is_complete() {
             LogEnd::Fin
         } else {
             LogEnd::Reset(subgroup.failure.unwrap_or(ResetCode::Cancelled))

@@ -14,24 +14,42 @@ fn tracks(forward: Option<bool>) -> Request {
 /// Drafts whose interest can ask for tracks that flow at once.
 const FORWARDING: [Draft; 3] = [Draft::D16, Draft::D18, Draft::D20];
 
-fn offered(scene: &mut Scene, viewer: PeerId) -> (RequestId, Publish) {
-    match scene.asked(viewer) {
+/// A viewer with an interest, and a track that was offered to it and is not answered yet.
+struct Offered {
+    scene: Scene,
+    viewer: PeerId,
+    interest: RequestId,
+    publisher: PeerId,
+    upstream: RequestId,
+    id: RequestId,
+    publish: Publish,
+}
+
+fn offered(draft: Draft, interest: Request) -> Offered {
+    let mut scene = Scene::new();
+    let viewer = scene.peer(draft);
+    let interest = scene.request(viewer, interest);
+    scene.response(viewer, interest);
+    let publisher = scene.peer(draft);
+    let publish = Publish { track: track("video"), ..Publish::default() };
+    let upstream = scene.publish(publisher, publish);
+    let (id, publish) = match scene.asked(viewer) {
         Some((id, Request::Publish(publish))) => (id, publish),
         other => panic!("{other:?}"),
-    }
+    };
+    Offered { scene, viewer, interest, publisher, upstream, id, publish }
+}
+
+/// An interest in namespaces and tracks.
+fn both() -> Request {
+    Request::SubscribeNamespace(SubscribeNamespace::new(namespace("live"), Interest::Both))
 }
 
 #[test]
 fn nothing_is_lost_between_an_offer_and_its_acceptance() {
     for draft in FORWARDING {
-        let mut scene = Scene::new();
-        let viewer = scene.peer(draft);
-        let interest = scene.request(viewer, tracks(Some(true)));
-        scene.response(viewer, interest);
-        let publisher = scene.peer(draft);
-        let publish = Publish { track: track("video"), ..Publish::default() };
-        let upstream = scene.publish(publisher, publish);
-        let (id, publish) = offered(&mut scene, viewer);
+        let Offered { mut scene, viewer, publisher, upstream, id, publish, .. } =
+            offered(draft, tracks(Some(true)));
         assert_eq!((publish.largest, publish.forward), (None, Some(true)), "{draft}");
         // The viewer takes its time; the track has begun.
         let mut out = scene.send(publisher, upstream, (0, 0), &[(0, "key")]);
@@ -49,14 +67,8 @@ fn nothing_is_lost_between_an_offer_and_its_acceptance() {
 #[test]
 fn an_offer_that_is_accepted_with_a_filter_begins_where_the_filter_says() {
     for draft in [Draft::D16, Draft::D18] {
-        let mut scene = Scene::new();
-        let viewer = scene.peer(draft);
-        let interest = scene.request(viewer, tracks(Some(true)));
-        scene.response(viewer, interest);
-        let publisher = scene.peer(draft);
-        let publish = Publish { track: track("video"), ..Publish::default() };
-        let upstream = scene.publish(publisher, publish);
-        let (id, _) = offered(&mut scene, viewer);
+        let Offered { mut scene, viewer, publisher, upstream, id, .. } =
+            offered(draft, tracks(Some(true)));
         let mut out = scene.send(publisher, upstream, (3, 0), &[(0, "key")]);
         let filter = Some(LocationFilter::RelativeGroup(0));
         scene.session(viewer).publish_ok(id, PublishOk { filter, ..PublishOk::default() });
@@ -70,18 +82,12 @@ fn an_offer_that_is_accepted_with_a_filter_begins_where_the_filter_says() {
 #[test]
 fn an_offer_to_a_browsing_viewer_is_paused_until_it_asks() {
     for draft in Draft::ALL {
-        let mut scene = Scene::new();
-        let viewer = scene.peer(draft);
         // The oldest draft's interest cannot say so: there it is the default.
         let forward = (draft != Draft::D14).then_some(false);
         let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
         let interest = SubscribeNamespace { forward, ..interest };
-        let interest = scene.request(viewer, Request::SubscribeNamespace(interest));
-        scene.response(viewer, interest);
-        let publisher = scene.peer(draft);
-        let publish = Publish { track: track("video"), ..Publish::default() };
-        let upstream = scene.publish(publisher, publish);
-        let (id, publish) = offered(&mut scene, viewer);
+        let Offered { mut scene, viewer, publisher, upstream, id, publish, .. } =
+            offered(draft, Request::SubscribeNamespace(interest));
         assert_eq!(publish.forward, Some(false), "{draft}");
         let ok = PublishOk { forward: Some(false), ..PublishOk::default() };
         scene.session(viewer).publish_ok(id, ok);
@@ -99,8 +105,7 @@ fn publishers_are_offered_their_own_tracks_only_where_the_draft_says_so() {
     for draft in Draft::ALL {
         let mut scene = Scene::new();
         let peer = scene.peer(draft);
-        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
-        let interest = scene.request(peer, Request::SubscribeNamespace(interest));
+        let interest = scene.request(peer, both());
         scene.response(peer, interest);
         scene.publish(peer, Publish { track: track("video"), ..Publish::default() });
         let echoed = matches!(scene.asked(peer), Some((_, Request::Publish(_))));
@@ -111,15 +116,7 @@ fn publishers_are_offered_their_own_tracks_only_where_the_draft_says_so() {
 #[test]
 fn a_refused_offer_leaves_the_viewer_free_to_subscribe() {
     for draft in Draft::ALL {
-        let mut scene = Scene::new();
-        let viewer = scene.peer(draft);
-        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
-        let interest = scene.request(viewer, Request::SubscribeNamespace(interest));
-        scene.response(viewer, interest);
-        let publisher = scene.peer(draft);
-        let publish = Publish { track: track("video"), ..Publish::default() };
-        let upstream = scene.publish(publisher, publish);
-        let (id, _) = offered(&mut scene, viewer);
+        let Offered { mut scene, viewer, publisher, upstream, id, .. } = offered(draft, both());
         let error = RequestError::new(RequestCode::Uninterested, "no");
         scene.session(viewer).refuse(id, error);
         scene.run();
@@ -133,14 +130,7 @@ fn a_refused_offer_leaves_the_viewer_free_to_subscribe() {
 #[test]
 fn an_interest_that_ends_is_offered_nothing_more() {
     for draft in Draft::ALL {
-        let mut scene = Scene::new();
-        let viewer = scene.peer(draft);
-        let interest = SubscribeNamespace::new(namespace("live"), Interest::Both);
-        let interest = scene.request(viewer, Request::SubscribeNamespace(interest));
-        scene.response(viewer, interest);
-        let publisher = scene.peer(draft);
-        scene.publish(publisher, Publish { track: track("video"), ..Publish::default() });
-        let (id, _) = offered(&mut scene, viewer);
+        let Offered { mut scene, viewer, interest, publisher, id, .. } = offered(draft, both());
         scene.session(viewer).publish_ok(id, PublishOk::default());
         scene.cancel(viewer, interest);
         scene.publish(publisher, Publish { track: track("audio"), ..Publish::default() });

@@ -257,20 +257,8 @@ fn namespaces_are_announced_and_withdrawn_on_every_draft() {
 fn interest_in_a_prefix_hears_of_namespaces_on_every_draft() {
     for draft in Draft::ALL {
         let mut pair = Pair::ready(draft);
-        let interest = SubscribeNamespace {
-            prefix: TrackNamespace::from_path("live").unwrap(),
-            interest: Interest::Both,
-            forward: None,
-            order: None,
-            filter: None,
-            priority: None,
-            object_timeout: None,
-            subgroup_timeout: None,
-            fill: None,
-            range_filters: Vec::new(),
-            include_properties: None,
-            tokens: Vec::new(),
-        };
+        let prefix = TrackNamespace::from_path("live").unwrap();
+        let interest = SubscribeNamespace::new(prefix, Interest::Both);
         let id = pair.client.session.request(Request::SubscribeNamespace(interest)).unwrap();
         pair.run();
         let mut heard = Vec::new();
