@@ -33,10 +33,14 @@ pub enum TargetError {
 }
 
 impl Target {
+    /// The host as it stands in a URL: an IPv6 address in brackets.
+    pub fn url_host(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+
     /// Host and port as they stand in `:authority` and AUTHORITY.
     pub fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = self.url_host();
         if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
     }
 }

@@ -68,12 +68,7 @@ impl ConnectionSettings {
     /// A relay on this machine tells the hash of its certificate; whoever could forge the answer
     /// is on this machine already.
     async fn ask_for_hash(&self, target: &Target) -> Result<Trust> {
-        let host = if target.host.contains(':') {
-            format!("[{}]", target.host)
-        } else {
-            target.host.clone()
-        };
-        let url = format!("http://{host}:{}/certificate.sha256", target.port);
+        let url = format!("http://{}:{}/certificate.sha256", target.url_host(), target.port);
         let asked = url.clone();
         let answer = tokio::task::spawn_blocking(move || fetch_text(&asked)).await?;
         match answer.ok().and_then(|text| read_hash(text.trim()).ok()) {

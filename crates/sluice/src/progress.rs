@@ -48,11 +48,14 @@ impl Progress {
 
     /// An object went by.
     pub fn object(&mut self, group: u64, bytes: usize) {
+        if !self.visible {
+            return;
+        }
         self.objects += 1;
         self.group = self.group.max(group);
         self.bytes += bytes as u64;
         let elapsed = self.since.elapsed();
-        if self.visible && elapsed >= INTERVAL {
+        if elapsed >= INTERVAL {
             let rate = self.bytes as f64 * 8.0 / elapsed.as_secs_f64();
             let line = line(self.verb, rate, self.objects, self.group);
             eprint!("\r{line}\x1b[K");

@@ -125,10 +125,10 @@ impl Session {
         mut update: RequestUpdate,
     ) -> Result<RequestId, CommandError> {
         let dialect = self.dialect.ok_or(CommandError::NotReady)?;
-        self.requests.get(id).ok_or(CommandError::NotOpen(id))?;
+        let entry = self.requests.get(id).ok_or(CommandError::NotOpen(id))?;
         let answered = dialect.updates_answered;
         let on_control = dialect.requests == RequestTransport::ControlStream;
-        let unanswered = self.requests.get(id).map_or(0, |entry| entry.updates.len() as u64);
+        let unanswered = entry.updates.len() as u64;
         let too_many = self.peer_updates_max > 0 && unanswered >= self.peer_updates_max;
         if too_many || on_control && !self.requests.may_send_next() {
             return Err(CommandError::NoCredit);

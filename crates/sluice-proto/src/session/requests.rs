@@ -345,9 +345,14 @@ impl RequestTable {
         id.0 < self.next_peer && id.0 % 2 == self.next_peer % 2 || self.used_peer.contains(&id.0)
     }
 
+    /// Whether this is an id of ours, used or not.
+    pub fn is_ours(&self, id: RequestId) -> bool {
+        id.0 % 2 == self.next_ours % 2
+    }
+
     /// Whether a request of this id was ever made, by either side.
     pub fn has_been(&self, id: RequestId) -> bool {
-        self.is_used_by_peer(id) || id.0 % 2 == self.next_ours % 2 && id.0 < self.next_ours
+        self.is_used_by_peer(id) || self.is_ours(id) && id.0 < self.next_ours
     }
 
     /// Whether our next waiting request may be sent, as far as ids go.

@@ -271,12 +271,8 @@ impl Session {
         if seen.is_some_and(|seen| std::mem::replace(seen, true)) {
             return self.violated(Violation::SecondGoaway);
         }
-        let ours = match self.side {
-            Side::Client => 0,
-            Side::Server => 1,
-        };
         // MOQT-18 §10.4: it names one of the receiver's requests.
-        if let Some(first) = goaway.first_unprocessed.filter(|first| first.0 % 2 != ours) {
+        if let Some(first) = goaway.first_unprocessed.filter(|it| !self.requests.is_ours(*it)) {
             return self.violated(Violation::GoawayRequestId { id: first.0 });
         }
         self.events.push_back(SessionEvent::Goaway { id, goaway });

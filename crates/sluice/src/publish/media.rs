@@ -1,7 +1,6 @@
 //! Media from bytes to a broadcast: demux, cut into objects, wait until each is due.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use sluice_client::Client;
@@ -12,13 +11,10 @@ use tokio::time::Instant;
 
 use super::broadcast::Broadcast;
 use super::input::{Input, Source};
-use super::{Outcome, Ways, first_group, until_stopped};
+use super::{Outcome, Ways, conclude, first_group, until_stopped};
 use crate::progress::Progress;
 use crate::settings::Packaging;
 use crate::signals::Signals;
-
-/// Longest wait at the end for viewers to receive what is on its way.
-const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// How media is published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,16 +50,7 @@ pub async fn publish_media(
         began: None,
     };
     let outcome = until_stopped(client, signals, run.feed(source)).await;
-    // Viewers are told of the end even when the input broke.
-    let ended = tokio::select! {
-        biased;
-        () = signals.next() => Ok(()),
-        ended = tokio::time::timeout(DELIVERY_MAX, run.end()) => ended.unwrap_or(Ok(())),
-    };
-    let outcome = outcome?;
-    ended?;
-    client.close().await;
-    Ok(outcome)
+    conclude(client, signals, outcome, run.end()).await
 }
 
 struct Run<'a> {

@@ -11,7 +11,7 @@ mod raw;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use sluice_client::Client;
@@ -23,6 +23,9 @@ use crate::settings::{self, PublishSettings};
 use crate::signals::Signals;
 pub use input::Source;
 pub use media::{MediaOptions, publish_media};
+
+/// Longest wait at the end for viewers to receive what is on its way.
+const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,6 +157,25 @@ async fn until_stopped(
         done = work => done.map(|()| Outcome::Finished),
         reason = client.closed() => bail!("the session ended: {reason}"),
     }
+}
+
+/// Ends the tracks, also where the input broke, and the session: viewers receive what is on its
+/// way unless another signal comes.
+async fn conclude(
+    client: &Client,
+    signals: &mut Signals,
+    outcome: Result<Outcome>,
+    end: impl Future<Output = Result<()>>,
+) -> Result<Outcome> {
+    let ended = tokio::select! {
+        biased;
+        () = signals.next() => Ok(()),
+        ended = tokio::time::timeout(DELIVERY_MAX, end) => ended.unwrap_or(Ok(())),
+    };
+    let outcome = outcome?;
+    ended?;
+    client.close().await;
+    Ok(outcome)
 }
 
 /// A group id above those of all earlier broadcasts: relays tell old from new by it.

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, ErrorKind};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -11,15 +10,13 @@ use sluice_proto::model::{GroupId, Priority, TrackNamespace};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::broadcast::{announce, offer, open_track};
-use super::{Outcome, Ways, first_group, until_stopped};
+use super::{Outcome, Ways, conclude, first_group, until_stopped};
 use crate::progress::Progress;
 use crate::settings::PublishSettings;
 use crate::signals::Signals;
 
 /// Objects that were read and wait to be sent.
 const READ_AHEAD_MAX: usize = 16;
-/// Longest wait at the end for viewers to receive what is on its way.
-const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// What becomes objects.
 pub struct RawInput(Vec<PathBuf>);
@@ -110,15 +107,7 @@ pub async fn publish(
     }
     let work = feed(&mut writer, input, settings, progress);
     let outcome = until_stopped(client, signals, work).await;
-    let ended = tokio::select! {
-        biased;
-        () = signals.next() => Ok(()),
-        ended = tokio::time::timeout(DELIVERY_MAX, writer.finish()) => ended.unwrap_or(Ok(())),
-    };
-    let outcome = outcome?;
-    ended?;
-    client.close().await;
-    Ok(outcome)
+    conclude(client, signals, outcome, async { Ok(writer.finish().await?) }).await
 }
 
 async fn feed(

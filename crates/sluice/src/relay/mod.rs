@@ -23,6 +23,8 @@ use sluice_proto::transport::PeerCredit;
 use sluice_proto::wire::Draft;
 use sluice_udp::{BindError, SharedPort, Socket, SocketOptions, UdpLoop};
 
+use crate::connection::url_host;
+use crate::exit;
 use crate::settings::{self, ByteSize, RelaySettings};
 use crate::signals::Signals;
 use certificate::Certificate;
@@ -97,11 +99,7 @@ impl Relay {
 
     /// Says in plain words how to reach it.
     fn announce(&self) {
-        let host = if self.address.ip().is_unspecified() {
-            format!("localhost:{}", self.address.port())
-        } else {
-            self.address.to_string()
-        };
+        let host = url_host(self.address);
         println!("listening on {}", self.address);
         println!("certificate sha256 {}", self.certificate_sha256);
         println!("WebTransport  https://{host}/moq");
@@ -152,7 +150,7 @@ impl Relay {
             }
             if signals.came() {
                 tracing::warn!("second signal: ending at once");
-                return ExitCode::from(130);
+                return ExitCode::from(exit::INTERRUPTED);
             }
         }
     }

@@ -163,8 +163,15 @@ async fn subscribe(
         let _ = copy.write_ready().await?;
         copy.output.finish().await
     };
+    conclude(outcome, rest).await
+}
+
+/// Writes the rest. After a signal, a reader that takes nothing is not waited for.
+async fn conclude(
+    outcome: Result<Outcome>,
+    rest: impl Future<Output = Result<()>>,
+) -> Result<Outcome> {
     if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Interrupted) {
-        // A reader that takes nothing is not waited for.
         let _ = tokio::time::timeout(FLUSH_MAX, rest).await;
         return outcome;
     }

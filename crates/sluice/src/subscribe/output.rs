@@ -40,14 +40,13 @@ impl Output {
         std::thread::Builder::new()
             .name("sluice-output".into())
             .spawn(move || {
-                let write = || -> std::io::Result<()> {
+                let mut write = || -> std::io::Result<()> {
                     while let Some(piece) = pieces.blocking_recv() {
                         writer.write_all(&piece)?;
                         writer.flush()?;
                     }
                     Ok(())
                 };
-                let mut write = write;
                 // Nobody asks any more when a signal ended the program.
                 let _ = say_done.send(write());
             })

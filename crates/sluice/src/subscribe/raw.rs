@@ -10,7 +10,7 @@ use sluice_proto::model::TrackNamespace;
 use super::output::{Output, Written, write_whole};
 use super::readers::Readers;
 use super::wait::Waiting;
-use super::{FLUSH_MAX, Outcome, until_signal};
+use super::{Outcome, conclude, until_signal};
 use crate::progress::Progress;
 use crate::settings::SubscribeSettings;
 use crate::signals::Signals;
@@ -43,13 +43,7 @@ pub async fn subscribe(
         Ok(Outcome::of(readers.are_complete()))
     };
     let outcome = until_signal(signals, work).await;
-    if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Interrupted) {
-        // A reader that takes nothing is not waited for.
-        let _ = tokio::time::timeout(FLUSH_MAX, sink.finish()).await;
-        return outcome;
-    }
-    sink.finish().await?;
-    outcome
+    conclude(outcome, sink.finish()).await
 }
 
 impl Sink {
