@@ -4,22 +4,12 @@ mod support;
 
 use std::time::Duration;
 
-use sluice_client::{Client, ConnectOptions, Join, Object, Target, Trust};
+use sluice_client::{Join, Object};
 use sluice_proto::model::{
     FullTrackName, GroupId, ObjectStatus, TrackName, TrackNamespace, TrackProperties,
 };
 use sluice_proto::wire::Draft;
 use support::Relay;
-
-async fn connect(relay: &Relay, scheme: &str, draft: Draft) -> Client {
-    let target: Target = format!("{scheme}://{}/moq", relay.address).parse().unwrap();
-    let options = ConnectOptions {
-        drafts: vec![draft],
-        trust: Trust::CertificateHashes(vec![relay.certificate]),
-        ..ConnectOptions::default()
-    };
-    Client::connect(&target, options).await.unwrap_or_else(|error| panic!("{draft}: {error}"))
-}
 
 fn track(name: &str) -> FullTrackName {
     FullTrackName::new(
@@ -31,7 +21,7 @@ fn track(name: &str) -> FullTrackName {
 
 /// A publisher of one draft, a viewer of another, that joins in the middle of a group.
 async fn cell(relay: &Relay, scheme: &str, from: Draft, to: Draft) {
-    let publisher = connect(relay, scheme, from).await;
+    let publisher = relay.connect(scheme, from).await;
     let name = format!("{scheme}-{from}-{to}");
     let namespace = TrackNamespace::from_path(&format!("live/{name}")).unwrap();
     publisher.publish_namespace(namespace.clone()).await.unwrap();
@@ -42,7 +32,7 @@ async fn cell(relay: &Relay, scheme: &str, from: Draft, to: Draft) {
     writer.write(Object::new(1, 0, "key")).await.unwrap();
     writer.write(Object::new(1, 1, "delta")).await.unwrap();
 
-    let viewer = connect(relay, scheme, to).await;
+    let viewer = relay.connect(scheme, to).await;
     let mut reader = viewer.subscribe(full, Join::CurrentGroup).await.unwrap();
     writer.wanted().await.unwrap();
     // The past has arrived before the track goes on and ends: what a publisher that has left still
@@ -98,7 +88,7 @@ fn a_track_that_nobody_publishes_is_refused() {
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
         for draft in Draft::ALL {
-            let viewer = connect(&relay, "moqt", draft).await;
+            let viewer = relay.connect("moqt", draft).await;
             let refused = viewer.subscribe(track("none"), Join::NextObject).await;
             assert!(refused.is_err(), "{draft}");
         }

@@ -5,9 +5,7 @@ mod support;
 use std::future::Future;
 use std::time::Duration;
 
-use sluice_client::{
-    Client, ConnectOptions, Join, NamespaceNews, Object, Reader, Target, TrackWriter, Trust,
-};
+use sluice_client::{Client, Join, NamespaceNews, Object, Reader, TrackWriter};
 use sluice_proto::model::{
     Delivery, FullTrackName, GroupId, Location, LocationFilter, ObjectStatus, Properties,
     PropertyEncoding, PropertyValue, RangeEnd, SubgroupId, TrackName, TrackNamespace,
@@ -15,16 +13,6 @@ use sluice_proto::model::{
 };
 use sluice_proto::wire::Draft;
 use support::Relay;
-
-async fn connect(relay: &Relay, draft: Draft) -> Client {
-    let target: Target = relay.url("moqt").parse().unwrap();
-    let options = ConnectOptions {
-        drafts: vec![draft],
-        trust: Trust::CertificateHashes(vec![relay.certificate]),
-        ..ConnectOptions::default()
-    };
-    Client::connect(&target, options).await.unwrap_or_else(|error| panic!("{draft}: {error}"))
-}
 
 fn namespace(path: &str) -> TrackNamespace {
     TrackNamespace::from_path(path).unwrap()
@@ -40,7 +28,8 @@ fn on_every_draft<F: Future<Output = ()>>(scenario: impl Fn(Client, Client, Stri
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
         for draft in Draft::ALL {
-            let (publisher, viewer) = (connect(&relay, draft).await, connect(&relay, draft).await);
+            let (publisher, viewer) =
+                (relay.connect("moqt", draft).await, relay.connect("moqt", draft).await);
             let scenario = scenario(publisher, viewer, draft.to_string());
             tokio::time::timeout(Duration::from_secs(10), scenario)
                 .await
@@ -220,14 +209,10 @@ fn a_paused_viewer_wants_nothing_and_a_resumed_one_gets_what_is_new() {
 fn a_writer_waits_while_too_much_is_unsent() {
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
-        let target: Target = relay.url("moqt").parse().unwrap();
-        let mut options = ConnectOptions {
-            trust: Trust::CertificateHashes(vec![relay.certificate]),
-            ..ConnectOptions::default()
-        };
+        let mut options = relay.options(&Draft::ALL);
         options.limits.backlog_bytes_max = 1 << 20;
-        let publisher = Client::connect(&target, options).await.unwrap();
-        let viewer = connect(&relay, Draft::ALL[0]).await;
+        let publisher = Client::connect(&relay.target("moqt"), options).await.unwrap();
+        let viewer = relay.connect("moqt", Draft::ALL[0]).await;
         let mut writer = announced(&publisher, "bulk").await;
         let mut reader = viewer.subscribe(track("bulk"), Join::NextObject).await.unwrap();
         writer.wanted().await.unwrap();
@@ -248,14 +233,10 @@ fn a_writer_waits_while_too_much_is_unsent() {
 fn a_group_without_end_is_forgotten_from_its_beginning_but_reaches_its_viewers_whole() {
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
-        let target: Target = relay.url("https").parse().unwrap();
-        let mut options = ConnectOptions {
-            trust: Trust::CertificateHashes(vec![relay.certificate]),
-            ..ConnectOptions::default()
-        };
+        let mut options = relay.options(&Draft::ALL);
         options.limits.retained_bytes_max = 20_000;
-        let publisher = Client::connect(&target, options).await.unwrap();
-        let viewer = connect(&relay, Draft::ALL[0]).await;
+        let publisher = Client::connect(&relay.target("https"), options).await.unwrap();
+        let viewer = relay.connect("moqt", Draft::ALL[0]).await;
         let mut writer = announced(&publisher, "endless").await;
         let mut reader = viewer.subscribe(track("endless"), Join::NextObject).await.unwrap();
         writer.wanted().await.unwrap();

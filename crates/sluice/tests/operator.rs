@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use sluice_client::{Client, ConnectOptions, Join, Object, Reader, Target, Trust};
+use sluice_client::{Client, Join, Object, Reader, Target};
 use sluice_net::dev_certificate::DevCertificate;
 use sluice_proto::model::{
     FullTrackName, GroupId, ObjectStatus, TrackName, TrackNamespace, TrackProperties,
@@ -123,7 +123,7 @@ fn a_wildcard_address_takes_both_families() {
                 continue;
             }
             let target: Target = format!("moqt://{host}:{port}").parse().expect("a target");
-            let client = Client::connect(&target, options(&relay, Draft::ALL[0])).await;
+            let client = Client::connect(&target, relay.options(&Draft::ALL[..1])).await;
             client.unwrap_or_else(|error| panic!("{host}: {error}")).close().await;
         }
     });
@@ -138,22 +138,8 @@ fn without_its_tcp_port_the_relay_works_and_says_what_is_missing() {
     relay.logged(&["/certificate.sha256 is not served"]);
     assert!(!relay.said.iter().any(|line| line.contains("/certificate.sha256")));
     support::runtime().block_on(async {
-        connect(&relay, "moqt", Draft::ALL[0]).await.close().await;
+        relay.connect("moqt", Draft::ALL[0]).await.close().await;
     });
-}
-
-fn options(relay: &Relay, draft: Draft) -> ConnectOptions {
-    ConnectOptions {
-        drafts: vec![draft],
-        trust: Trust::CertificateHashes(vec![relay.certificate]),
-        ..ConnectOptions::default()
-    }
-}
-
-async fn connect(relay: &Relay, scheme: &str, draft: Draft) -> Client {
-    let target: Target = format!("{scheme}://{}/moq", relay.address).parse().expect("a target");
-    let client = Client::connect(&target, options(relay, draft)).await;
-    client.unwrap_or_else(|error| panic!("{scheme} {draft}: {error}"))
 }
 
 fn track(name: &str) -> FullTrackName {
@@ -182,11 +168,11 @@ fn signal(relay: &Relay) {
 #[cfg(unix)]
 async fn drain(scheme: &str, draft: Draft) {
     let mut relay = Relay::start(&["--drain", "20s", "--goaway-uri", "https://other.example/"]);
-    let publisher = connect(&relay, scheme, draft).await;
+    let publisher = relay.connect(scheme, draft).await;
     publisher.publish_namespace(track("v").namespace().clone()).await.expect("published");
     let mut writer = publisher.open_track(track("v"), TrackProperties::default());
     writer.write(Object::new(0, 0, "before")).await.expect("written");
-    let viewer = connect(&relay, scheme, draft).await;
+    let viewer = relay.connect(scheme, draft).await;
     let mut reader = viewer.subscribe(track("v"), Join::CurrentGroup).await.expect("subscribed");
     assert_eq!(&payload(&mut reader).await[..], b"before");
 
@@ -198,8 +184,7 @@ async fn drain(scheme: &str, draft: Draft) {
     }
     let refused = viewer.subscribe(track("w"), Join::NextObject).await;
     assert!(refused.is_err(), "{scheme} {draft}: a new request while draining");
-    let target: Target = format!("{scheme}://{}/moq", relay.address).parse().expect("a target");
-    let late = Client::connect(&target, options(&relay, draft)).await;
+    let late = Client::connect(&relay.target(scheme), relay.options(&[draft])).await;
     assert!(late.is_err(), "{scheme} {draft}: a new connection while draining");
 
     writer.end_group(GroupId(0));
@@ -233,11 +218,11 @@ fn when_the_time_for_draining_is_over_viewers_are_told_and_the_relay_ends() {
     support::runtime().block_on(async {
         for draft in Draft::ALL {
             let mut relay = Relay::start(&["--drain", "200ms"]);
-            let publisher = connect(&relay, "moqt", draft).await;
+            let publisher = relay.connect("moqt", draft).await;
             publisher.publish_namespace(track("v").namespace().clone()).await.expect("published");
             let mut writer = publisher.open_track(track("v"), TrackProperties::default());
             writer.write(Object::new(0, 0, "live")).await.expect("written");
-            let viewer = connect(&relay, "https", draft).await;
+            let viewer = relay.connect("https", draft).await;
             let reader = viewer.subscribe(track("v"), Join::CurrentGroup).await;
             let mut reader = reader.expect("subscribed");
             reader.next().await.expect("goes on").expect("an object");
@@ -256,7 +241,7 @@ fn when_the_time_for_draining_is_over_viewers_are_told_and_the_relay_ends() {
 fn a_second_signal_ends_at_once() {
     let mut relay = Relay::start(&["--drain", "1h"]);
     support::runtime().block_on(async {
-        let client = connect(&relay, "moqt", Draft::ALL[0]).await;
+        let client = relay.connect("moqt", Draft::ALL[0]).await;
         client.publish_namespace(track("v").namespace().clone()).await.expect("published");
         let mut writer = client.open_track(track("v"), TrackProperties::default());
         writer.write(Object::new(0, 0, "live")).await.expect("written");
@@ -274,7 +259,7 @@ fn a_second_signal_ends_at_once() {
 fn a_viewer_of_what_nobody_publishes_is_told_once_in_the_log() {
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
-        let viewer = connect(&relay, "https", Draft::ALL[0]).await;
+        let viewer = relay.connect("https", Draft::ALL[0]).await;
         for name in ["one", "two"] {
             let refused = viewer.subscribe(track(name), Join::NextObject).await;
             assert!(refused.is_err());
@@ -290,9 +275,9 @@ fn a_viewer_of_what_nobody_publishes_is_told_once_in_the_log() {
 fn a_client_that_asks_for_nothing_is_told_once_in_the_log() {
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
-        let busy = connect(&relay, "moqt", Draft::ALL[0]).await;
+        let busy = relay.connect("moqt", Draft::ALL[0]).await;
         busy.publish_namespace(track("v").namespace().clone()).await.expect("published");
-        let quiet = connect(&relay, "moqt", Draft::ALL[0]).await;
+        let quiet = relay.connect("moqt", Draft::ALL[0]).await;
         relay.logged(&["has asked for nothing"]);
         assert_eq!(relay.lines_with(&["has asked for nothing"]), 1);
         quiet.close().await;

@@ -6,9 +6,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use sluice_client::{
-    Client, ConnectError, ConnectOptions, Join, Object, Target, TrackWriter, Trust,
-};
+use sluice_client::{Client, ConnectError, Join, Object, Target, TrackWriter};
 use sluice_proto::model::{FullTrackName, TrackName, TrackNamespace, TrackProperties};
 use sluice_proto::wire::Draft;
 use support::Relay;
@@ -20,12 +18,7 @@ async fn connect(
     drafts: &[Draft],
 ) -> Result<Client, ConnectError> {
     let target: Target = format!("{scheme}://{}{path}", relay.address).parse().expect("a target");
-    let options = ConnectOptions {
-        drafts: drafts.to_vec(),
-        trust: Trust::CertificateHashes(vec![relay.certificate]),
-        ..ConnectOptions::default()
-    };
-    Client::connect(&target, options).await
+    Client::connect(&target, relay.options(drafts)).await
 }
 
 async fn join(relay: &Relay, scheme: &str, path: &str) -> Client {

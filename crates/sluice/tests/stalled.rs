@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use sluice_client::{Client, ConnectOptions, Join, Object, PeerLimits, Reader, TrackWriter, Trust};
+use sluice_client::{Client, ConnectOptions, Join, Object, PeerLimits, Reader, TrackWriter};
 use sluice_proto::model::{
     FullTrackName, GroupId, ObjectStatus, TrackName, TrackNamespace, TrackProperties,
 };
@@ -27,14 +27,9 @@ const MEMORY_MAX_MIB: u64 = 128;
 
 async fn connect(relay: &Relay, index: usize, limits: PeerLimits) -> Client {
     let scheme = if index.is_multiple_of(2) { "moqt" } else { "https" };
-    let target = format!("{scheme}://{}/moq", relay.address).parse().expect("a target");
-    let options = ConnectOptions {
-        drafts: vec![Draft::ALL[index % Draft::ALL.len()]],
-        trust: Trust::CertificateHashes(vec![relay.certificate]),
-        limits,
-        ..ConnectOptions::default()
-    };
-    Client::connect(&target, options).await.expect("connected")
+    let drafts = [Draft::ALL[index % Draft::ALL.len()]];
+    let options = ConnectOptions { limits, ..relay.options(&drafts) };
+    Client::connect(&relay.target(scheme), options).await.expect("connected")
 }
 
 fn track(name: &str) -> FullTrackName {

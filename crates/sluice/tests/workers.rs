@@ -8,9 +8,7 @@ mod support;
 use std::future::Future;
 use std::time::Duration;
 
-use sluice_client::{
-    Client, ConnectOptions, Join, NamespaceNews, Object, Reader, Target, TrackWriter, Trust,
-};
+use sluice_client::{Client, Join, NamespaceNews, Object, Reader, TrackWriter};
 use sluice_proto::model::{
     Delivery, FullTrackName, GroupId, Location, LocationFilter, RangeEnd, TrackName,
     TrackNamespace, TrackProperties,
@@ -33,14 +31,7 @@ fn run(scenario: impl Future<Output = ()>) {
 
 /// Client number `index`: drafts take turns.
 async fn connect(relay: &Relay, index: usize) -> Client {
-    let target: Target = format!("moqt://{}/moq", relay.address).parse().unwrap();
-    let draft = Draft::ALL[index % Draft::ALL.len()];
-    let options = ConnectOptions {
-        drafts: vec![draft],
-        trust: Trust::CertificateHashes(vec![relay.certificate]),
-        ..ConnectOptions::default()
-    };
-    Client::connect(&target, options).await.unwrap_or_else(|error| panic!("{draft}: {error}"))
+    relay.connect("moqt", Draft::ALL[index % Draft::ALL.len()]).await
 }
 
 fn namespace(path: &str) -> TrackNamespace {

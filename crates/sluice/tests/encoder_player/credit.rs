@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::encoder::{AUDIO_PROPERTIES, Encoder, Track, object};
+use crate::encoder::{AUDIO_PROPERTIES, Track, object};
 use crate::page::{Page, ready_now, within_patience};
-use crate::player::{GroupStream, Player};
+use crate::player::{GroupStream, watched};
 use crate::support::Relay;
 
 /// What a browser lets a server have open at first, and by how many it then adds.
@@ -19,10 +19,7 @@ const OPEN_GROUPS: usize = BROWSER_STREAMS - 2;
 fn an_encoder_may_have_a_hundred_streams_open_at_once() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-audio0").await;
         let mut open = VecDeque::new();
         for _ in 0..100 {
             open.push_back(open_now(&encoder.page, &mut track).await);
@@ -35,10 +32,7 @@ fn an_encoder_may_have_a_hundred_streams_open_at_once() {
 fn a_thousand_streams_with_a_hundred_open_at_a_time_all_arrive() {
     let relay = Relay::start(&["--behind-groups-max", "2000"]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-audio0").await;
         let send = async {
             let mut open = VecDeque::new();
             for _ in 0..1000 {
@@ -83,10 +77,8 @@ fn groups_wait_while_the_player_allows_no_stream() {
     // How long a viewer may be behind is another matter.
     let relay = Relay::start(&["--behind-groups-max", "2000"]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, mut player, mut track, _there) =
+            watched(&relay, "x-audio0").await;
         let total = OPEN_GROUPS + 3 * BROWSER_STEP;
         for number in 0..total {
             track.audio(&encoder.page, &(number as u16).to_be_bytes()).await;

@@ -3,7 +3,7 @@
 use crate::bytes::{Said, int, message, namespace, text};
 use crate::encoder::{Encoder, NAMESPACE, wants_objects};
 use crate::page::{Page, ready_now, within_patience};
-use crate::player::{Player, subscribe};
+use crate::player::{Player, subscribe, watched};
 use crate::support::Relay;
 
 #[test]
@@ -71,10 +71,7 @@ fn players_that_ask_before_the_encoder_answered_share_one_subscription() {
 fn a_player_that_returns_soon_is_served_by_the_subscription_that_was_kept() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, mut player, mut track, there) = watched(&relay, "x-audio0").await;
         there.stream.leave();
         let _again = player.subscribed("x-audio0").await;
         track.audio(&encoder.page, b"packet").await;
@@ -110,10 +107,7 @@ fn a_track_that_the_encoder_does_not_have_is_refused_to_the_player() {
 fn requests_that_the_encoder_cuts_off_cost_neither_session_nor_track() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-video0"), player.subscribed("x-video0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-video0").await;
 
         // A client of another kind, interested in what the encoder cannot do.
         let mut other = Page::open(&relay).await;
@@ -166,10 +160,7 @@ fn requests_that_the_encoder_cuts_off_cost_neither_session_nor_track() {
 fn the_keep_alive_on_the_relays_own_subscribe_is_tolerated() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-audio0").await;
         assert_eq!(track.id % 2, 1, "the id is the relay's");
         for _ in 0..200 {
             track.keep_alive().await;

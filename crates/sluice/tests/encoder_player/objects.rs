@@ -1,9 +1,9 @@
 //! What an object is made of arrives as it was sent.
 
 use crate::bytes::int;
-use crate::encoder::{AUDIO_PRIORITY, AUDIO_PROPERTIES, END_OF_GROUP, Encoder, VIDEO_PRIORITY};
+use crate::encoder::{AUDIO_PRIORITY, AUDIO_PROPERTIES, END_OF_GROUP, VIDEO_PRIORITY};
 use crate::page::within_patience;
-use crate::player::{Datagram, Object, Player};
+use crate::player::{Datagram, Object, watched};
 use crate::support::Relay;
 
 /// An audio packet's stream stays open until the next packet: the packet must not wait for that.
@@ -11,10 +11,7 @@ use crate::support::Relay;
 fn an_object_is_forwarded_before_its_stream_ends() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, mut track, there) = watched(&relay, "x-audio0").await;
         track.audio(&encoder.page, b"packet").await;
         let mut group = player.next_group().await;
         assert_eq!(group.alias, there.alias);
@@ -32,10 +29,7 @@ fn an_object_is_forwarded_before_its_stream_ends() {
 fn the_header_keeps_subgroup_priority_and_first_object() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-video0"), player.subscribed("x-video0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-video0").await;
         // Ids of one byte, of two and of three.
         for number in [0, 7, 200, 20_000] {
             track.next_group = number;
@@ -56,10 +50,7 @@ fn the_header_keeps_subgroup_priority_and_first_object() {
 fn properties_arrive_unchanged_known_unknown_and_immutable() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-video0"), player.subscribed("x-video0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-video0").await;
         let configuration = vec![0xab; 700];
         let samples = [
             Vec::new(),
@@ -92,10 +83,7 @@ fn properties_arrive_unchanged_known_unknown_and_immutable() {
 fn datagrams_arrive_as_datagrams() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (track, there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, track, there) = watched(&relay, "x-audio0").await;
         for group in 0..20 {
             let payload = vec![group as u8; 40];
             let datagram = [

@@ -3,7 +3,7 @@
 use web_transport_quinn::RecvStream;
 
 use crate::bytes::{Body, Parameters, Said, int, message, namespace, read_bytes, read_int, text};
-use crate::encoder::NAMESPACE;
+use crate::encoder::{Encoder, NAMESPACE, Track};
 use crate::page::{Page, RequestStream};
 use crate::support::Relay;
 
@@ -81,6 +81,18 @@ impl Player {
             }
         }
     }
+}
+
+/// An encoder that announced itself, and a player that it sends a track to. The stream of the
+/// announcement and the subscription last as long as they are kept.
+pub async fn watched(
+    relay: &Relay,
+    track: &str,
+) -> (Encoder, RequestStream, Player, Track, Subscription) {
+    let (mut encoder, announced) = Encoder::announced(relay).await;
+    let mut player = Player::open(relay).await;
+    let (sent, there) = tokio::join!(encoder.accept(track), player.subscribed(track));
+    (encoder, announced, player, sent, there)
 }
 
 /// A SUBSCRIBE of the player: its token, filter Largest Object, nothing else.

@@ -2,7 +2,7 @@
 
 use crate::encoder::{Encoder, VIDEO_PRIORITY};
 use crate::page::{Page, ready_now, within_patience};
-use crate::player::Player;
+use crate::player::{Player, watched};
 use crate::support::Relay;
 
 #[test]
@@ -52,10 +52,7 @@ fn a_player_that_comes_first_is_refused_until_the_encoder_is_there() {
 fn a_group_comes_on_one_stream_from_its_start() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-video0"), player.subscribed("x-video0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-video0").await;
         for _ in 0..3 {
             track.begin_group(&encoder.page, VIDEO_PRIORITY).await;
             for frame in 0..60 {

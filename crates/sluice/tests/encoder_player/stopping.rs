@@ -3,7 +3,7 @@
 use crate::bytes::Said;
 use crate::encoder::Encoder;
 use crate::page::within_patience;
-use crate::player::Player;
+use crate::player::{Player, watched};
 use crate::support::Relay;
 
 /// STOP_SENDING and FIN on its request streams, then the session is closed.
@@ -38,10 +38,7 @@ fn a_player_that_stops_ends_its_own_subscriptions_only() {
 fn an_encoder_that_stops_ends_the_track_after_its_last_object() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, mut there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, mut track, mut there) = watched(&relay, "x-audio0").await;
         for number in 0..50 {
             track.audio(&encoder.page, &[number]).await;
         }
@@ -89,10 +86,7 @@ fn an_encoder_of_published_tracks_that_stops_ends_them_too() {
 fn an_encoder_that_comes_back_is_subscribed_to_anew() {
     let relay = Relay::start(&[]);
     within_patience(async {
-        let (mut encoder, _announced) = Encoder::announced(&relay).await;
-        let mut player = Player::open(&relay).await;
-        let (mut track, _there) =
-            tokio::join!(encoder.accept("x-audio0"), player.subscribed("x-audio0"));
+        let (encoder, _announced, player, mut track, _there) = watched(&relay, "x-audio0").await;
         track.audio(&encoder.page, b"before").await;
         assert_eq!(player.next_group().await.next_object().await.unwrap().payload, b"before");
         encoder.page.session.close(0, b"");

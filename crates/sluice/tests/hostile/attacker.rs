@@ -1,22 +1,18 @@
 //! A peer whose bytes a test writes itself, on raw QUIC or WebTransport of another library.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 use sluice_proto::model::SetupOptions;
 use sluice_proto::transport::Side;
 use sluice_proto::wire::{Context, Draft, Message, RequestTransport, SetupExchange};
-use web_transport_quinn::quinn::crypto::rustls::QuicClientConfig;
 use web_transport_quinn::{
     RecvStream, SendStream, Session, SessionError, WebTransportError, quinn,
 };
 
 use crate::support::Relay;
+use crate::support::quic::client_config;
 
 /// Nothing that a test waits for takes this long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -272,56 +268,4 @@ pub fn object(draft: Draft, bytes: usize) -> Vec<u8> {
 pub fn long_namespace(draft: Draft, index: u64) -> Vec<u8> {
     let (id, length) = (digits(draft, 2 * index), digits(draft, 4000));
     message(0x06, &format!("{id} 02 {length} {} 04 {index:08X} 00", "62".repeat(4000)))
-}
-
-fn client_config(alpn: &[u8]) -> quinn::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![alpn.to_vec()];
-    quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
-}
-
-#[derive(Debug)]
-struct AnyCertificate;
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -10,6 +10,7 @@ use moqtap_codec::version::DraftVersion;
 use super::control::{
     Accepted, Answer, Asked, Fetched, Range, Request, namespace, number, parameter,
 };
+use super::control_stream::control_stream;
 use super::dial::Carrier;
 use super::object::Properties;
 
@@ -22,6 +23,21 @@ const MAX_REQUEST_ID: u64 = 2;
 pub struct Client {
     connection: Connection,
     stash: Vec<ControlMessage>,
+}
+
+control_stream!(draft14);
+
+/// What cannot be waited past.
+fn is_refusal(message: &ControlMessage) -> bool {
+    matches!(
+        message,
+        ControlMessage::SubscribeError(_)
+            | ControlMessage::FetchError(_)
+            | ControlMessage::PublishError(_)
+            | ControlMessage::PublishNamespaceError(_)
+            | ControlMessage::SubscribeNamespaceError(_)
+            | ControlMessage::GoAway(_)
+    )
 }
 
 impl Client {
@@ -39,31 +55,6 @@ impl Client {
             setup_parameters: vec![parameter(MAX_REQUEST_ID, 1000)],
         };
         Ok(Client { connection: Connection::adopt(transport, config).await?, stash: Vec::new() })
-    }
-
-    /// Waits for a message, keeping others for later.
-    async fn wait<T>(&mut self, pick: impl Fn(&ControlMessage) -> Option<T>) -> Result<T> {
-        for index in 0..self.stash.len() {
-            if let Some(picked) = pick(&self.stash[index]) {
-                self.stash.remove(index);
-                return Ok(picked);
-            }
-        }
-        loop {
-            let message = self.connection.recv_and_dispatch().await?;
-            if let Some(picked) = pick(&message) {
-                return Ok(picked);
-            }
-            match message {
-                ControlMessage::SubscribeError(_)
-                | ControlMessage::FetchError(_)
-                | ControlMessage::PublishError(_)
-                | ControlMessage::PublishNamespaceError(_)
-                | ControlMessage::SubscribeNamespaceError(_)
-                | ControlMessage::GoAway(_) => bail!("{message:?} came instead"),
-                other => self.stash.push(other),
-            }
-        }
     }
 
     pub async fn watch(&mut self, prefix: &[&str]) -> Result<()> {
@@ -159,41 +150,10 @@ impl Client {
         Ok(Request(id.into_inner()))
     }
 
-    pub async fn fetched(&mut self, request: Request) -> Result<Fetched> {
-        self.wait(|message| match message {
-            ControlMessage::FetchOk(ok) if ok.request_id.into_inner() == request.0 => {
-                Some(Fetched { end_of_track: ok.end_of_track == 1 })
-            }
-            _ => None,
-        })
-        .await
-    }
-
-    pub async fn done(&mut self, request: Request) -> Result<(u64, u64)> {
-        self.wait(|message| match message {
-            ControlMessage::PublishDone(done) if done.request_id.into_inner() == request.0 => {
-                Some((done.status_code.into_inner(), done.stream_count.into_inner()))
-            }
-            _ => None,
-        })
-        .await
-    }
-
     pub async fn publish_namespace(&mut self, fields: &[&str]) -> Result<()> {
         let id = self.connection.publish_namespace(namespace(fields), Vec::new()).await?;
         self.wait(|message| match message {
             ControlMessage::PublishNamespaceOk(ok) if ok.request_id == id => Some(()),
-            _ => None,
-        })
-        .await
-    }
-
-    pub async fn next_subscribe(&mut self) -> Result<Asked> {
-        self.wait(|message| match message {
-            ControlMessage::Subscribe(asked) => Some(Asked {
-                request: Request(asked.request_id.into_inner()),
-                track: asked.track_name.clone(),
-            }),
             _ => None,
         })
         .await
@@ -251,29 +211,6 @@ impl Client {
             wanted = update.await?;
         }
         Ok(())
-    }
-
-    pub async fn next_fetch(&mut self) -> Result<(Asked, Range)> {
-        use moqtap_codec::draft14::message::FetchPayload;
-        let asked = self.wait(|message| match message {
-            ControlMessage::Fetch(fetch) => Some(fetch.clone()),
-            _ => None,
-        });
-        let asked = asked.await?;
-        let FetchPayload::Standalone {
-            track_name,
-            start_group,
-            start_object,
-            end_group,
-            end_object,
-            ..
-        } = asked.fetch_payload
-        else {
-            bail!("the relay joins: {asked:?}");
-        };
-        let range = Range::up_to((start_group, start_object), end_group, end_object);
-        let request = Request(asked.request_id.into_inner());
-        Ok((Asked { request, track: track_name }, range))
     }
 
     pub async fn accept_fetch(

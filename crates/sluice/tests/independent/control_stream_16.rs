@@ -14,6 +14,7 @@ use super::control::{
     Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace, number,
     parameter, parameter_bytes, to_pairs, value_of,
 };
+use super::control_stream::control_stream;
 use super::dial::Carrier;
 use super::object::Properties;
 
@@ -35,6 +36,13 @@ pub struct Client {
     watched: Option<(TrackNamespace, NamespaceStream)>,
 }
 
+control_stream!(draft16);
+
+/// What cannot be waited past.
+fn is_refusal(message: &ControlMessage) -> bool {
+    matches!(message, ControlMessage::RequestError(_) | ControlMessage::GoAway(_))
+}
+
 impl Client {
     /// Sets up the session.
     pub async fn connect(transport: Transport, carrier: Carrier) -> Result<Client> {
@@ -50,28 +58,6 @@ impl Client {
         };
         let connection = Connection::adopt(transport, config).await?;
         Ok(Client { connection, stash: Vec::new(), watched: None })
-    }
-
-    /// Waits for a message, keeping others for later.
-    async fn wait<T>(&mut self, pick: impl Fn(&ControlMessage) -> Option<T>) -> Result<T> {
-        for index in 0..self.stash.len() {
-            if let Some(picked) = pick(&self.stash[index]) {
-                self.stash.remove(index);
-                return Ok(picked);
-            }
-        }
-        loop {
-            let message = self.connection.recv_and_dispatch().await?;
-            if let Some(picked) = pick(&message) {
-                return Ok(picked);
-            }
-            match message {
-                ControlMessage::RequestError(_) | ControlMessage::GoAway(_) => {
-                    bail!("{message:?} came instead")
-                }
-                other => self.stash.push(other),
-            }
-        }
     }
 
     pub async fn watch(&mut self, prefix: &[&str]) -> Result<()> {
@@ -152,41 +138,10 @@ impl Client {
         Ok(Request(id.into_inner()))
     }
 
-    pub async fn fetched(&mut self, request: Request) -> Result<Fetched> {
-        self.wait(|message| match message {
-            ControlMessage::FetchOk(ok) if ok.request_id.into_inner() == request.0 => {
-                Some(Fetched { end_of_track: ok.end_of_track == 1 })
-            }
-            _ => None,
-        })
-        .await
-    }
-
-    pub async fn done(&mut self, request: Request) -> Result<(u64, u64)> {
-        self.wait(|message| match message {
-            ControlMessage::PublishDone(done) if done.request_id.into_inner() == request.0 => {
-                Some((done.status_code.into_inner(), done.stream_count.into_inner()))
-            }
-            _ => None,
-        })
-        .await
-    }
-
     pub async fn publish_namespace(&mut self, fields: &[&str]) -> Result<()> {
         let id = self.connection.publish_namespace(namespace(fields), Vec::new()).await?;
         self.wait(|message| match message {
             ControlMessage::RequestOk(ok) if ok.request_id == id => Some(()),
-            _ => None,
-        })
-        .await
-    }
-
-    pub async fn next_subscribe(&mut self) -> Result<Asked> {
-        self.wait(|message| match message {
-            ControlMessage::Subscribe(asked) => Some(Asked {
-                request: Request(asked.request_id.into_inner()),
-                track: asked.track_name.clone(),
-            }),
             _ => None,
         })
         .await
@@ -239,29 +194,6 @@ impl Client {
             wanted = forward == Some(1);
         }
         Ok(())
-    }
-
-    pub async fn next_fetch(&mut self) -> Result<(Asked, Range)> {
-        use moqtap_codec::draft16::message::FetchPayload;
-        let asked = self.wait(|message| match message {
-            ControlMessage::Fetch(fetch) => Some(fetch.clone()),
-            _ => None,
-        });
-        let asked = asked.await?;
-        let FetchPayload::Standalone {
-            track_name,
-            start_group,
-            start_object,
-            end_group,
-            end_object,
-            ..
-        } = asked.fetch_payload
-        else {
-            bail!("the relay joins: {asked:?}");
-        };
-        let range = Range::up_to((start_group, start_object), end_group, end_object);
-        let request = Request(asked.request_id.into_inner());
-        Ok((Asked { request, track: track_name }, range))
     }
 
     pub async fn accept_fetch(

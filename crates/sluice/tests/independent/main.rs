@@ -7,6 +7,7 @@ mod support;
 mod cell;
 mod content;
 mod control;
+mod control_stream;
 mod control_stream_14;
 mod control_stream_16;
 mod data;

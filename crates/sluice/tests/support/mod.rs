@@ -1,7 +1,9 @@
 //! The built relay, started for a test and ended with it.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+mod client;
 pub mod ffmpeg;
+pub mod quic;
 pub mod tool;
 
 use std::io::{BufRead, BufReader, Write};
