@@ -4,19 +4,25 @@
 //! `--shards K` (default every number that is always run; may be repeated), `--lane model|quic`
 //! (default model), `--cast NAME` for what these do not name (two sessions without a relay),
 //! `--threads N` (default all cores).
-//! Every failing seed is printed with the command that replays it; add it to `seeds.txt` so that it
-//! always runs. With `SLUICE_TRACE` set, every event of the run is printed.
+//! Every failing seed is printed as it is found, with the command that replays it; add it to
+//! `seeds.txt` so that it always runs. How far many seeds are is told on standard error. With
+//! `SLUICE_TRACE` set, every event of the run is printed.
 
-#![allow(clippy::print_stdout, reason = "a command-line tool")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use sluice_sim::lane::LaneKind;
-use sluice_sim::seeds::{Cast, Options, RELAY_SHARDS, run_many};
+use sluice_sim::seeds::{Cast, Options, Progress, RELAY_SHARDS, run_many};
 
 const USAGE: &str = "usage: cargo xtask sim [--seeds N] [--from SEED] [--seed SEED] \
                      [--shards K]... [--lane model|quic] [--cast NAME]... [--threads N]";
+
+/// Seeds from one line about progress to the next.
+const REPORT_SEEDS: u64 = 1000;
 
 fn main() -> ExitCode {
     let options = match parse(std::env::args().skip(1)) {
@@ -27,14 +33,20 @@ fn main() -> ExitCode {
         }
     };
     if options.count > 1 {
-        // The failures are printed at the end, each once.
+        // Failures are printed with the command that replays them, which shows the rest.
         std::panic::set_hook(Box::new(|_| {}));
     }
-    let failures = run_many(&options);
-    for failure in &failures {
-        println!("{failure}\n");
-    }
-    let runs = options.count * options.casts.len() as u64;
+    let (start, mut done) = (Instant::now(), AtomicU64::new(0));
+    let failures = run_many(&options, |progress| match progress {
+        Progress::Failed(failure) => println!("{failure}\n"),
+        Progress::Done(seeds) => {
+            done.fetch_max(seeds, Ordering::Relaxed);
+            if seeds % REPORT_SEEDS == 0 {
+                eprintln!("{seeds} of {} seeds after {:.0?}", options.count, start.elapsed());
+            }
+        }
+    });
+    let runs = *done.get_mut() * options.casts.len() as u64;
     println!("{runs} runs, {} failed", failures.len());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

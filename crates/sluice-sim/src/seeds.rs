@@ -113,9 +113,18 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs them all; the failures in order of seed.
-pub fn run_many(options: &Options) -> Vec<Failure> {
-    let next = AtomicU64::new(0);
+/// What is told while many seeds run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress<'a> {
+    /// A run broke an invariant.
+    Failed(&'a Failure),
+    /// So many seeds are done.
+    Done(u64),
+}
+
+/// Runs them all; the failures in order of seed. Each is told when it is found, too.
+pub fn run_many(options: &Options, tell: impl Fn(Progress<'_>) + Sync) -> Vec<Failure> {
+    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
@@ -130,6 +139,8 @@ pub fn run_many(options: &Options) -> Vec<Failure> {
                         .iter()
                         .filter_map(|cast| run_one(options.from + index, *cast).err());
                     let found: Vec<Failure> = found.collect();
+                    found.iter().for_each(|failure| tell(Progress::Failed(failure)));
+                    tell(Progress::Done(done.fetch_add(1, Ordering::Relaxed) + 1));
                     let mut list = failures.lock().unwrap_or_else(PoisonError::into_inner);
                     list.extend(found);
                     if list.len() >= FAILURES_MAX {

@@ -5,7 +5,7 @@ use sluice_sim::seeds::{Cast, Options, parse_list, run_many};
 
 /// Runs seeds and fails with the commands that replay those that break an invariant.
 fn hold(options: &Options) {
-    let failures = run_many(options);
+    let failures = run_many(options, |_| {});
     let text: Vec<_> = failures.iter().map(ToString::to_string).collect();
     assert!(text.is_empty(), "\n{}", text.join("\n\n"));
 }
