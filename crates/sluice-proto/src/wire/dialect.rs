@@ -17,13 +17,14 @@ use super::layout::response::{ErrorLayout, ResponseForm};
 use super::layout::setup::SetupOption;
 use super::layout::track_properties::TrackPropertyForm;
 use super::varint::Integers;
-use super::{draft14, draft16, draft18, draft20};
+use super::{draft01, draft14, draft16, draft18, draft20};
 use crate::model::{DoneCode, PropertyEncoding, RequestKind, ResetCode, SessionCode};
 
 /// A draft that Sluice speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs, reason = "their numbers say it")]
 pub enum Draft {
+    D01,
     D14,
     D16,
     D18,
@@ -31,12 +32,25 @@ pub enum Draft {
 }
 
 impl Draft {
-    /// All of them, newest first.
+    /// Those that peers agree on by a name or a list of versions, newest first.
     pub const ALL: [Draft; 4] = [Draft::D20, Draft::D18, Draft::D16, Draft::D14];
+
+    /// What a server can speak, newest first: [`Draft::ALL`], and what a client gets that names none
+    /// and opens as the clients of 2023/24 do.
+    pub const SERVED: [Draft; Draft::ALL.len() + 1] = {
+        let mut served = [Draft::D01; Draft::ALL.len() + 1];
+        let mut at = 0;
+        while at < Draft::ALL.len() {
+            served[at] = Draft::ALL[at];
+            at += 1;
+        }
+        served
+    };
 
     /// The draft's table.
     pub fn dialect(self) -> &'static Dialect {
         match self {
+            Draft::D01 => &draft01::DIALECT,
             Draft::D14 => &draft14::DIALECT,
             Draft::D16 => &draft16::DIALECT,
             Draft::D18 => &draft18::DIALECT,
@@ -44,7 +58,7 @@ impl Draft {
         }
     }
 
-    /// Its name in ALPN and in WebTransport's list of protocols.
+    /// Its name in ALPN and in WebTransport's list of protocols; empty for one that is not offered.
     pub fn token(self) -> &'static str {
         self.dialect().token
     }
@@ -63,6 +77,7 @@ impl Draft {
     /// The number people know it by.
     pub fn number(self) -> u8 {
         match self {
+            Draft::D01 => 1,
             Draft::D14 => 14,
             Draft::D16 => 16,
             Draft::D18 => 18,
@@ -73,7 +88,7 @@ impl Draft {
 
 impl fmt::Display for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.number().fmt(f)
+        write!(f, "{:02}", self.number())
     }
 }
 
@@ -86,8 +101,8 @@ impl FromStr for Draft {
     type Err = UnknownDraft;
 
     fn from_str(text: &str) -> Result<Self, UnknownDraft> {
-        let named = |draft: &Draft| draft.number().to_string() == text;
-        Draft::ALL.into_iter().find(named).ok_or_else(|| UnknownDraft(text.to_owned()))
+        let named = |draft: &Draft| draft.to_string() == text;
+        Draft::SERVED.into_iter().find(named).ok_or_else(|| UnknownDraft(text.to_owned()))
     }
 }
 
@@ -100,6 +115,17 @@ pub enum RequestTransport {
     /// Each on its own bidirectional stream, ended with it; limited by the transport's credit. The
     /// control stream is one unidirectional stream of each side.
     OwnStream,
+}
+
+/// Which generation of MOQT a draft is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// Requests have ids, messages and objects have lengths, and a stream carries the objects of a
+    /// subgroup.
+    Requests,
+    /// Requests are known by the names in them, messages have no lengths, and every object has a
+    /// stream of its own.
+    Names,
 }
 
 /// How a session begins.
@@ -150,6 +176,10 @@ pub struct Dialect {
     pub(crate) draft: Draft,
     pub(crate) token: &'static str,
     pub(crate) version: Option<u64>,
+    /// Its generation.
+    pub family: Family,
+    /// Whether a stream can carry one object whose length is not said: it ends with the stream.
+    pub object_streams: bool,
 
     /// Form of integers.
     pub integers: Integers,

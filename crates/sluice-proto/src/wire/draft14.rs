@@ -4,7 +4,7 @@
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchForm, FetchLayout, IdForm, StatusWithoutId};
 use super::dialect::{
-    Dialect, Draft, FinMeaning, InterestForm, JoiningFetch, RequestTransport, SetupExchange,
+    Dialect, Draft, Family, FinMeaning, InterestForm, JoiningFetch, RequestTransport, SetupExchange,
 };
 use super::frame::MessageRow;
 use super::frame::Streams::Control;
@@ -27,6 +27,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     draft: Draft::D14,
     token: "moq-00",
     version: Some(0xff00_000e),
+    family: Family::Requests,
+    object_streams: false,
     integers: Integers::Quic,
     properties: PropertyEncoding::Absolute,
 

@@ -15,6 +15,7 @@
 mod codes;
 pub mod data;
 mod dialect;
+mod draft01;
 mod draft14;
 mod draft16;
 mod draft18;
@@ -29,9 +30,14 @@ pub mod varint;
 mod violation;
 
 pub use dialect::{
-    Dialect, Draft, FinMeaning, InterestForm, JoiningFetch, RequestTransport, SetupExchange,
-    UnknownDraft,
+    Dialect, Draft, Family, FinMeaning, InterestForm, JoiningFetch, RequestTransport,
+    SetupExchange, UnknownDraft,
 };
+pub use draft01::{
+    Locations, NamedFault, NamedKind, NamedMessage, NamedViolation, ObjectStreamHead, Role,
+    SendOrder, joined_namespace, split_namespace,
+};
+pub use draft01::{OBJECT_HEAD_BYTES_MAX, VERSION as NAMED_VERSION};
 pub use message::{
     About, Context, Inexpressible, Message, MessageKind, MessageStream, NamespaceRef,
 };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::data::{DataViolation, FetchField};
-use super::{Field, MessageKind, Violation};
+use super::{Field, MessageKind, NamedKind, Violation};
 
 /// What a log line says of the place of a violation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -19,6 +19,8 @@ pub struct Place {
 pub enum PlaceMessage {
     /// A control message.
     Control(MessageKind),
+    /// A control message of a draft whose requests are known by their names.
+    Named(NamedKind),
     /// The head or an object of a subgroup stream.
     Subgroup,
     /// The head or an object of a fetch stream.
@@ -41,6 +43,7 @@ impl fmt::Display for PlaceMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PlaceMessage::Control(kind) => kind.fmt(f),
+            PlaceMessage::Named(kind) => kind.fmt(f),
             PlaceMessage::Subgroup => f.write_str("subgroup stream"),
             PlaceMessage::Fetch => f.write_str("fetch stream"),
             PlaceMessage::Datagram => f.write_str("object datagram"),
@@ -53,14 +56,25 @@ impl fmt::Display for PlaceMessage {
 impl fmt::Display for MessageKind {
     /// The drafts' spelling: `SUBSCRIBE_OK`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, letter) in format!("{self:?}").char_indices() {
-            if at > 0 && letter.is_ascii_uppercase() {
-                f.write_str("_")?;
-            }
-            write!(f, "{}", letter.to_ascii_uppercase())?;
-        }
-        Ok(())
+        write_message(f, &format!("{self:?}"))
     }
+}
+
+impl fmt::Display for NamedKind {
+    /// The draft's spelling: `ANNOUNCE_OK`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_message(f, &format!("{self:?}"))
+    }
+}
+
+fn write_message(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    for (at, letter) in name.char_indices() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            f.write_str("_")?;
+        }
+        write!(f, "{}", letter.to_ascii_uppercase())?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Field {
@@ -82,6 +96,7 @@ impl Violation {
     pub fn place(&self) -> Place {
         let (message, field) = match *self {
             Violation::Data(violation) => return violation.place(),
+            Violation::Named(violation) => return violation.place(),
             Violation::InvalidInteger { message, field, .. } => {
                 return Place { message: message.map(Into::into), field: Some(field) };
             }

@@ -32,6 +32,8 @@ impl Dialect {
             draft: _,
             token: _,
             version,
+            family: _,
+            object_streams: _,
             integers,
             properties,
             setup,

@@ -4,8 +4,8 @@
 //! [`Violation::request_code`] what it costs, [`Violation::section`] where the rule stands. The
 //! resolved table is `tests/snapshots/violations.txt`.
 
-use super::MessageKind;
 use super::data::DataViolation;
+use super::{MessageKind, NamedViolation};
 use crate::model::{PropertyError, RequestCode, SessionCode};
 
 /// How far the damage of a violation goes.
@@ -73,6 +73,8 @@ pub enum Field {
     ObjectStatus,
     PayloadLength,
     SerializationFlags,
+    Role,
+    TrackId,
 }
 
 /// What is wrong with a range filter.
@@ -486,6 +488,15 @@ pub enum Violation {
     /// A rule of the data plane.
     #[error(transparent)]
     Data(DataViolation),
+    /// A rule of a draft whose requests are known by their names.
+    #[error(transparent)]
+    Named(NamedViolation),
+}
+
+impl From<NamedViolation> for Violation {
+    fn from(violation: NamedViolation) -> Self {
+        Violation::Named(violation)
+    }
 }
 
 fn of(message: Option<MessageKind>) -> String {
@@ -554,6 +565,7 @@ impl Violation {
             | Violation::ControlMessageTimeout
             | Violation::DataStreamTimeout => Reach::Session,
             Violation::Data(violation) => violation.reach(),
+            Violation::Named(violation) => violation.reach(),
         }
     }
 
@@ -615,6 +627,7 @@ impl Violation {
             }
             Violation::ControlMessageTimeout | Violation::DataStreamTimeout => "MOQT-18 §3.5",
             Violation::Data(violation) => violation.section(),
+            Violation::Named(violation) => violation.section(),
         }
     }
 

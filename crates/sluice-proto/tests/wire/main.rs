@@ -3,6 +3,7 @@
 mod arbitrary;
 mod differential;
 mod faults;
+mod named;
 mod support;
 mod tables;
 mod vectors;

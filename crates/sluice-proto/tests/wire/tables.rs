@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use sluice_proto::model::{Location, MalformedProperties, ObjectStatus, PropertyError};
 use sluice_proto::wire::data::{DataViolation as D, FetchField};
-use sluice_proto::wire::{Draft, Field, MessageKind as M, RangeFilterFault, Reach, Violation as V};
+use sluice_proto::wire::{
+    Draft, Field, MessageKind as M, NamedFault, NamedKind, NamedViolation as N, RangeFilterFault,
+    Reach, Role, Violation as V,
+};
 
 fn compare(name: &str, text: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
@@ -77,6 +80,32 @@ fn data_violations() -> Vec<D> {
     }
 }
 
+fn named_violations() -> Vec<V> {
+    let message = NamedKind::Subscribe;
+    let violations = one_of_each! { N:
+        N::UnknownMessage { code: 0x20 } => N::UnknownMessage { .. },
+        N::ObjectOnControl => N::ObjectOnControl,
+        N::TextTooLong { message, field: Field::TrackName, bytes: 1025 } => N::TextTooLong { .. },
+        N::TooManyParameters { message, count: 257 } => N::TooManyParameters { .. },
+        N::TooManyVersions { count: 11 } => N::TooManyVersions { .. },
+        N::NoCommonVersion => N::NoCommonVersion,
+        N::UnknownVersion { version: 0xff00_0002 } => N::UnknownVersion { .. },
+        N::UnknownRole { role: 4 } => N::UnknownRole { .. },
+        N::NoRole { message: NamedKind::ClientSetup } => N::NoRole { .. },
+        N::NotOfRole { message, role: Role::Publisher } => N::NotOfRole { .. },
+        N::SetupOrder { message } => N::SetupOrder { .. },
+        N::WrongSide { message: NamedKind::Goaway } => N::WrongSide { .. },
+        N::LocationMode { field: Field::EndGroup, mode: 4 } => N::LocationMode { .. },
+        N::LocationRange => N::LocationRange,
+        N::EmptyNamespace { message: NamedKind::Announce } => N::EmptyNamespace { .. },
+        N::NothingOpen { message: NamedKind::SubscribeOk } => N::NothingOpen { .. },
+        N::DuplicateTrackId { id: 1 } => N::DuplicateTrackId { .. },
+        N::UnknownStreamType { code: 0x10 } => N::UnknownStreamType { .. },
+        N::Object { fault: NamedFault::Cut } => N::Object { .. },
+    };
+    violations.into_iter().map(V::Named).collect()
+}
+
 fn violations() -> Vec<V> {
     let message = M::Subscribe;
     let mut violations = one_of_each! { V:
@@ -144,10 +173,30 @@ fn violations() -> Vec<V> {
         V::ControlMessageTimeout => V::ControlMessageTimeout,
         V::DataStreamTimeout => V::DataStreamTimeout,
         V::Data(D::CutByFin) => V::Data(_),
+        V::Named(N::NoCommonVersion) => V::Named(_),
     };
-    violations.pop();
+    violations.truncate(violations.len() - 2);
     violations.extend(data_violations().into_iter().map(V::Data));
     violations
+}
+
+#[test]
+fn the_cost_of_every_violation_by_name_is_the_printed_one() {
+    let named = Draft::SERVED[Draft::SERVED.len() - 1].dialect();
+    let mut text =
+        String::from("What a peer that speaks draft 01 can do wrong, and what it costs.\n");
+    for violation in named_violations() {
+        let (reach, section) = (violation.reach(), violation.section());
+        let place = violation.place();
+        let message = place.message.map_or("any message".to_owned(), |m| m.to_string());
+        let field = place.field.map_or("whole".to_owned(), |field| field.to_string());
+        writeln!(text, "\n{violation}\n  {message}: {field}\n  {reach:?}, {section}").unwrap();
+        if reach == Reach::Session {
+            let number = named.session_code(violation.session_code());
+            writeln!(text, "  closed with {number:#x}").unwrap();
+        }
+    }
+    compare("named_violations.txt", &text);
 }
 
 #[test]

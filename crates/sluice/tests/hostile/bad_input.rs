@@ -79,6 +79,7 @@ fn goaway_rest(draft: Draft) -> &'static str {
         D14 | D16 => "",
         D18 => "00 01",
         D20 => "00",
+        Draft::D01 => unreachable!("it has a GOAWAY of its own"),
     }
 }
 
