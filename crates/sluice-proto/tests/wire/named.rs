@@ -114,7 +114,7 @@ fn integers_may_be_longer_than_they_need_to() {
     assert_eq!(decode(&long), Ok(Some((announce, long.len()))));
     let setup = hex("c000000000000040 01 c0000000ff000001 01 00 01 01");
     assert_eq!(NamedMessage::begins(&setup), Some(true));
-    assert!(matches!(decode(&setup), Ok(Some((NamedMessage::ClientSetup { .. }, 20)))));
+    assert!(matches!(decode(&setup), Ok(Some((NamedMessage::ClientSetup { .. }, 21)))));
 }
 
 #[test]
