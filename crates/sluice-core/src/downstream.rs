@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
-    DatagramHead, DoneCode, GroupId, GroupOrder, Location, LocationFilter, ObjectHead, ObjectId,
-    Priority, RangeEnd, RequestId, ResetCode, SubgroupHead, SubgroupIdField, Subscribe, TrackAlias,
+    DatagramHead, DoneCode, Fill, GroupId, GroupOrder, Location, LocationFilter, ObjectHead,
+    ObjectId, Priority, RangeEnd, RequestId, ResetCode, SubgroupHead, SubgroupIdField, Subscribe,
+    TrackAlias,
 };
 use sluice_proto::session::{SendDatagramError, Session};
 use sluice_proto::transport::{DatagramError, StreamId, Transport};
@@ -39,6 +40,13 @@ pub(crate) enum Phase {
     Live,
     /// The track is over; what is left is still delivered.
     Ending { code: DoneCode, reason: String },
+}
+
+/// An update that lets objects flow again, while another shard has still to say from where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Resuming {
+    pub update: RequestId,
+    pub fill: Option<Box<Fill>>,
 }
 
 /// A track offered to another shard.
@@ -93,6 +101,8 @@ pub(crate) struct Downstream {
     /// What it asked, until it is answered.
     pub asked: Option<Box<Subscribe>>,
     pub forward: bool,
+    /// An update that lets objects flow, not answered yet; until then `forward` is false.
+    pub resuming: Option<Resuming>,
     pub filter: LocationFilter,
     pub start: Location,
     pub end: Option<RangeEnd>,
@@ -122,6 +132,7 @@ impl Downstream {
             phase,
             asked: None,
             forward: true,
+            resuming: None,
             filter: LocationFilter::All,
             start: Location::ZERO,
             end: None,
@@ -154,7 +165,7 @@ impl Downstream {
 
     /// Whether it wants objects now, or will once it is answered.
     pub fn wants_objects(&self) -> bool {
-        self.forward && !matches!(self.phase, Phase::Ending { .. })
+        (self.forward || self.resuming.is_some()) && !matches!(self.phase, Phase::Ending { .. })
     }
 
     /// Begins at what is published from now on.

@@ -1,6 +1,6 @@
 //! One track: its store, who publishes it, who takes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
@@ -39,8 +39,8 @@ pub(crate) struct Upstream {
     pub feeds_open: usize,
     /// It is another shard.
     pub of_shard: bool,
-    /// The home was told to go on, and did not yet say from where.
-    pub is_resuming: bool,
+    /// The update by which that shard was told to go on, until it says from where.
+    pub resuming: Option<RequestId>,
     /// How long the home was asked to wait for a publisher.
     pub rendezvous: Option<Duration>,
 }
@@ -57,13 +57,18 @@ impl Upstream {
             doubted_until: None,
             feeds_open: 0,
             of_shard: false,
-            is_resuming: false,
+            resuming: None,
             rendezvous: None,
         }
     }
 
     pub fn is_established(&self) -> bool {
         self.source.is_some() && self.done.is_none()
+    }
+
+    /// Whether it brings objects as they are published.
+    pub fn flows(&self) -> bool {
+        self.is_established() && self.forward && self.resuming.is_none()
     }
 
     /// Whether everything it owed has come, or was waited for.
@@ -108,6 +113,8 @@ pub(crate) struct Track {
     pub pending_fetches: Vec<PendingFetch>,
     /// TRACK_STATUS requests that wait for a publisher's answer.
     pub pending_status: Vec<RequestKey>,
+    /// Other shards that were asked how far the track is, for those who wait, and did not say yet.
+    pub probes: usize,
     pub up_fetches: BTreeMap<RequestKey, UpFetch>,
     /// PUBLISH requests that are answered once the home answered.
     pub unanswered: Vec<RequestKey>,
@@ -135,6 +142,7 @@ impl Track {
             fetches: BTreeMap::new(),
             pending_fetches: Vec::new(),
             pending_status: Vec::new(),
+            probes: 0,
             up_fetches: BTreeMap::new(),
             unanswered: Vec::new(),
             refusal: None,
@@ -150,10 +158,20 @@ impl Track {
         self.upstreams.values().any(Upstream::is_established)
     }
 
-    /// Whether this is a copy that the home does not feed now: its largest location is of the past.
+    /// Whether other shards may know more of the track than this one, as they do not feed it now:
+    /// its largest location may be of the past.
     pub fn is_stale(&self) -> bool {
-        let flows = |up: &Upstream| up.is_established() && up.forward && !up.is_resuming;
-        self.key.part == Part::Replica && !self.upstreams.values().any(flows)
+        match self.key.part {
+            Part::Replica => !self.upstreams.values().any(Upstream::flows),
+            _ => !self.silent_shards().is_empty(),
+        }
+    }
+
+    /// Shards whose publishers were paused: what these sent before is known there alone.
+    pub fn silent_shards(&self) -> BTreeSet<SessionKey> {
+        let shards = || self.upstreams.iter().filter(|(_, up)| up.of_shard && up.is_established());
+        let fed = |of: SessionKey| shards().any(|(who, up)| who.session == of && up.flows());
+        shards().map(|(who, _)| who.session).filter(|session| !fed(*session)).collect()
     }
 
     /// The longest wait for a publisher that a viewer asked for.
@@ -203,7 +221,8 @@ impl Track {
     /// Whether anyone takes it or waits for it. A shard that was offered it and pauses has nobody
     /// who does.
     pub fn is_wanted(&self) -> bool {
-        self.downstreams.values().any(|down| down.offer.is_none() || down.forward)
+        let takes = |d: &Downstream| d.offer.is_none() || d.forward || d.resuming.is_some();
+        self.downstreams.values().any(takes)
             || !self.fetches.is_empty()
             || !self.pending_fetches.is_empty()
             || !self.pending_status.is_empty()

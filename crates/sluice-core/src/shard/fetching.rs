@@ -63,7 +63,7 @@ impl Shard {
         }
         track.pending_fetches.push(PendingFetch { who, fetch, until });
         self.touched.insert(track_id);
-        if waits || probes && self.probe_home(track_id) {
+        if waits || probes && self.probe(track_id) {
             return;
         }
         let asked = self.subscribe_upstream(track_id);
@@ -76,6 +76,9 @@ impl Shard {
     /// A publisher is known now: fetches and status requests that waited go on.
     pub(super) fn answer_pending(&mut self, track_id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.probes > 0 {
+            return;
+        }
         let pending = std::mem::take(&mut track.pending_fetches);
         let waits = |fetch: &PendingFetch| joins_what_waits(track, fetch.who, &fetch.fetch);
         let (waiting, fetches): (Vec<_>, Vec<_>) = pending.into_iter().partition(waits);
@@ -366,7 +369,9 @@ fn joins_what_waits(track: &Track, who: RequestKey, fetch: &Fetch) -> bool {
     let FetchRange::Joining(subscription, _) = &fetch.range else { return false };
     let of = RequestKey { session: who.session, request: *subscription };
     let down = track.downstreams.get(&of);
-    down.is_some_and(|down| matches!(down.phase, Phase::Waiting | Phase::Held { .. }))
+    down.is_some_and(|down| {
+        matches!(down.phase, Phase::Waiting | Phase::Held { .. }) || down.resuming.is_some()
+    })
 }
 
 /// The location just before `end`.

@@ -294,8 +294,8 @@ impl Shard {
             SessionEvent::Closed(end) => self.end_session(key, end, now),
             SessionEvent::Fault { violation, place } => self.tell_fault(key, violation, place),
             SessionEvent::OutStopped { stream, .. } => self.handle_out_stopped(key, stream),
-            SessionEvent::UpdateResponse { id, result, .. } => {
-                self.handle_update_response(key, id, result, now);
+            SessionEvent::UpdateResponse { id, update_id, result } => {
+                self.handle_update_response(key, (id, update_id), result, now);
             }
             SessionEvent::Namespace { .. }
             | SessionEvent::NamespaceDone { .. }

@@ -179,24 +179,32 @@ impl Shard {
             }
             track.store.set_cache_duration(settings.max_cache);
         }
-        let waiting: Vec<_> = track
-            .downstreams
-            .iter()
-            .filter(|(_, down)| matches!(down.phase, Phase::Held { .. } | Phase::Waiting))
-            // Where the track is not fed yet, the home has still to say from where it will be.
-            .filter(|(_, down)| !(down.forward && track.is_stale()))
-            .map(|(who, _)| *who)
-            .collect();
         let (name, part) = (track.key.name.clone(), track.key.part);
         self.touched.insert(track_id);
         if first && part == Part::Home {
             self.notice(Notice::TrackStarted { track: name });
         }
+        self.accept_waiting(track_id, now);
+        self.answer_pending(track_id, now);
+        self.update_forward(track_id);
+    }
+
+    /// Viewers that waited for a publisher are accepted, unless another shard has still to say how
+    /// far the track is.
+    pub(super) fn accept_waiting(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let (is_stale, asks) = (track.is_stale(), track.probes > 0);
+        let waiting: Vec<_> = track
+            .downstreams
+            .iter()
+            .filter(|(_, down)| matches!(down.phase, Phase::Held { .. } | Phase::Waiting))
+            .filter(|(_, down)| !is_stale || !down.forward && !asks)
+            .map(|(who, _)| *who)
+            .collect();
         for who in waiting {
             self.accept_subscribe(who, track_id, now);
         }
-        self.answer_pending(track_id, now);
-        self.update_forward(track_id);
+        self.resume_waiting(track_id, now);
     }
 
     /// What the peer's draft demands of a track's objects.
@@ -226,16 +234,20 @@ impl Shard {
         reason: &str,
     ) {
         let Some(track) = self.tracks.get_mut(&id) else { return };
-        let mut refused = Vec::new();
+        let (mut refused, mut resuming) = (Vec::new(), Vec::new());
         for (who, down) in &mut track.downstreams {
             match down.phase {
                 Phase::Held { .. } | Phase::Waiting => refused.push(*who),
                 Phase::Ending { .. } => {}
                 Phase::Offered | Phase::Live => {
                     down.phase = Phase::Ending { code, reason: reason.to_owned() };
+                    resuming.extend(down.resuming.take().map(|waits| (*who, waits.update)));
                     self.dirty.insert(who.session);
                 }
             }
+        }
+        for (who, update) in resuming {
+            self.answer_resuming(who, id, update);
         }
         for who in refused {
             let error = RequestError::new(RequestCode::DoesNotExist, "the track ended");

@@ -176,12 +176,25 @@ impl Shard {
         }
     }
 
-    /// Asks the home how far a track is, for fetches that wait at a copy which is not fed now.
-    pub(super) fn probe_home(&mut self, track_id: TrackId) -> bool {
+    /// Asks the shards that may know more how far a track is, for those who wait at one that is not
+    /// fed now. Whether any was asked.
+    pub(super) fn probe(&mut self, track_id: TrackId) -> bool {
         let Some(track) = self.tracks.get(&track_id) else { return false };
+        if track.probes > 0 {
+            return true;
+        }
         let request = TrackStatus { track: track.key.name.clone(), ..TrackStatus::default() };
-        let Some(home) = self.link_home(track_id) else { return false };
-        self.request_status(home, request, Role::Probe(track_id)).is_some()
+        let shards = match track.key.part {
+            Part::Replica => self.link_home(track_id).into_iter().collect(),
+            _ => track.silent_shards(),
+        };
+        let role = || Role::Probe(track_id);
+        let asked = |shard: SessionKey| self.request_status(shard, request.clone(), role());
+        let probes = shards.into_iter().filter_map(asked).count();
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            track.probes = probes;
+        }
+        probes > 0
     }
 
     pub(super) fn probe_answered(
@@ -194,18 +207,22 @@ impl Shard {
     ) {
         self.forget(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        track.probes -= 1;
         if let Some(largest) = ok.and_then(|ok| ok.largest) {
             track.store.report_largest(largest);
+        }
+        if track.is_established() {
+            self.accept_waiting(track_id, now);
         }
         self.answer_pending(track_id, now);
     }
 
-    /// A publisher answered an update. The home goes on from the largest location that it tells:
+    /// A publisher answered an update. Another shard goes on from the largest location that it tells:
     /// viewers who waited for that are accepted now.
     pub(super) fn handle_update_response(
         &mut self,
         key: SessionKey,
-        id: RequestId,
+        (id, update_id): (RequestId, RequestId),
         result: Result<RequestOk, RequestError>,
         now: Instant,
     ) {
@@ -216,10 +233,11 @@ impl Shard {
         };
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(upstream) = track.upstream_of(key, id) else { return };
-        if !upstream.is_resuming {
+        // The answer to an earlier update, before a pause, does not say from where it goes on now.
+        if upstream.resuming != Some(update_id) {
             return;
         }
-        upstream.is_resuming = false;
+        upstream.resuming = None;
         let properties = track.properties.clone();
         self.established(track_id, result.ok().and_then(|ok| ok.largest), &properties, now);
     }

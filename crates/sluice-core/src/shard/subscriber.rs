@@ -78,14 +78,15 @@ impl Shard {
         let who = Self::request_key(key, id);
         track.downstreams.insert(who, down);
         let first = track.has_one_taker();
-        let established = track.is_established() && !(forward && track.is_stale());
-        let resumes = track.is_established() && !established;
+        let established = track.is_established() && !track.is_stale();
+        let is_behind = track.is_established() && !established;
         let is_ingest = track.key.part == Part::Ingest;
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Downstream(track_id));
         }
         self.touched.insert(track_id);
-        if established {
+        // Who wants nothing yet does not make another shard say how far it is: it has to be asked.
+        if established || is_behind && !forward && !self.probe(track_id) {
             self.accept_subscribe(who, track_id, now);
             self.update_forward(track_id);
             if first || is_ingest {
@@ -94,8 +95,8 @@ impl Shard {
             }
             return;
         }
-        if resumes {
-            // The home says from where it goes on, and that is what the viewer is told.
+        if is_behind {
+            // The other shard says from where it goes on, and that is what the viewer is told.
             self.update_forward(track_id);
             self.subscribe_upstream(track_id);
             return;
@@ -498,13 +499,13 @@ impl Shard {
             return self.ask_status(who, request);
         }
         let known = self.names.get(&name).copied();
-        if let Some(track) = known.and_then(|id| self.tracks.get(&id))
-            && track.is_established()
-        {
+        let established = known.and_then(|id| self.tracks.get(&id)).filter(|t| t.is_established());
+        if established.is_some_and(|track| !track.is_stale()) {
             return self.answer_status(who, known);
         }
+        let is_known = established.is_some();
         let published = !self.namespaces.publishers(name.scope, name.name.namespace()).is_empty();
-        let track = if published { self.track_of(name) } else { None };
+        let track = if is_known || published { self.track_of(name) } else { None };
         let Some(track_id) = track else {
             let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
             return self.refuse(key, id, error);
@@ -514,6 +515,9 @@ impl Shard {
         }
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Status(track_id));
+        }
+        if is_known && self.probe(track_id) {
+            return;
         }
         if !self.subscribe_upstream(track_id)
             && !self.tracks.get(&track_id).is_some_and(|track| track.is_pending())

@@ -9,7 +9,7 @@ use sluice_proto::model::{
 };
 
 use super::{Role, Shard, SpreadKey};
-use crate::downstream::Phase;
+use crate::downstream::{Phase, Resuming};
 use crate::ids::{RequestKey, SessionKey, TrackId};
 
 impl Shard {
@@ -26,7 +26,13 @@ impl Shard {
         };
         let who = Self::request_key(key, id);
         let result = match &role {
-            Role::Downstream(track) => self.update_downstream(who, *track, update_id, &update, now),
+            Role::Downstream(track) => {
+                match self.update_downstream(who, *track, update_id, &update, now) {
+                    Ok(None) => return,
+                    Ok(Some(ok)) => Ok(ok),
+                    Err(error) => Err(error),
+                }
+            }
             Role::Interest(prefix) => self.update_interest(who, prefix, &update),
             Role::Fetch(track) => self.update_fetch(who, *track, &update),
             _ => Ok(RequestOk::default()),
@@ -71,6 +77,7 @@ impl Shard {
         }
     }
 
+    /// What the update is answered with, or nothing where that has to wait for another shard.
     fn update_downstream(
         &mut self,
         who: RequestKey,
@@ -78,23 +85,33 @@ impl Shard {
         update_id: RequestId,
         update: &RequestUpdate,
         now: Instant,
-    ) -> Result<RequestOk, RequestError> {
+    ) -> Result<Option<RequestOk>, RequestError> {
+        // Updates are answered in their order, so one that waits is answered with what is known.
+        let earlier = self.downstream_mut(who, track_id).and_then(|down| down.resuming.take());
+        let waited = earlier.is_some();
+        if let Some(earlier) = earlier {
+            self.end_wait(who, track_id, earlier, now);
+        }
         no_range_filters(&update.range_filters, update.fill.as_ref())?;
-        let Some(track) = self.tracks.get(&track_id) else { return Ok(RequestOk::default()) };
+        let Some(track) = self.tracks.get(&track_id) else { return Ok(Some(RequestOk::default())) };
         let largest = track.store.largest();
         let fault =
             update.filter.and_then(|filter| self.filter_fault(who.session, filter, largest));
         if let Some(error) = fault {
             return Err(error);
         }
-        let Some(track) = self.tracks.get_mut(&track_id) else { return Ok(RequestOk::default()) };
-        let Some(down) = track.downstreams.get_mut(&who) else { return Ok(RequestOk::default()) };
+        let over = Ok(Some(RequestOk::default()));
+        let Some(track) = self.tracks.get_mut(&track_id) else { return over };
+        let is_stale = track.is_stale();
+        let Some(down) = track.downstreams.get_mut(&who) else { return over };
         down.priority = update.priority.unwrap_or(down.priority);
         down.object_timeout = update.object_timeout.or(down.object_timeout);
         let flowed = down.forward;
-        down.forward = update.forward.unwrap_or(flowed);
-        let mut cut = Vec::new();
         let live = down.phase == Phase::Live;
+        let wanted = update.forward.unwrap_or(flowed || waited);
+        let waits = live && wanted && !flowed && is_stale;
+        down.forward = wanted && !waits;
+        let mut cut = Vec::new();
         if live && flowed != down.forward {
             // MOQT-18 §11.4.3: where objects were left out a stream does not go on.
             cut.extend(down.take_streams());
@@ -106,13 +123,52 @@ impl Shard {
             cut.extend(down.refilter(filter, &track.store));
         }
         let forward = down.forward;
+        let fill = update.fill.clone();
+        if waits {
+            down.resuming = Some(Resuming { update: update_id, fill: fill.map(Box::new) });
+        } else if let Some(fill) = fill.filter(|_| forward && live) {
+            self.begin_fill(who, update_id, track_id, &fill, now);
+        }
         self.orphans.extend(cut.into_iter().map(|stream| (who.session, stream)));
         self.idle.insert(track_id);
         self.update_forward(track_id);
-        if let Some(fill) = update.fill.as_ref().filter(|_| forward && live) {
-            self.begin_fill(who, update_id, track_id, fill, now);
+        Ok((!waits).then(|| RequestOk { largest, ..RequestOk::default() }))
+    }
+
+    /// Another shard said from where a track goes on: so do those who waited for it.
+    pub(super) fn resume_waiting(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.is_stale() {
+            return;
         }
-        Ok(RequestOk { largest, ..RequestOk::default() })
+        let mut resumed = Vec::new();
+        for (who, down) in &mut track.downstreams {
+            let Some(resuming) = down.resuming.take() else { continue };
+            if down.phase == Phase::Live {
+                down.forward = true;
+                down.resume(&track.store);
+            }
+            resumed.push((*who, resuming));
+        }
+        for (who, resuming) in resumed {
+            self.end_wait(who, track_id, resuming, now);
+            self.idle.insert(track_id);
+        }
+    }
+
+    /// An update waits no more: it is answered with what is known now, and its fill begins.
+    fn end_wait(&mut self, who: RequestKey, track: TrackId, waited: Resuming, now: Instant) {
+        self.answer_resuming(who, track, waited.update);
+        if let Some(fill) = waited.fill {
+            self.begin_fill(who, waited.update, track, &fill, now);
+        }
+    }
+
+    pub(super) fn answer_resuming(&mut self, who: RequestKey, track: TrackId, update: RequestId) {
+        let ok = RequestOk { largest: self.largest_of(track), ..RequestOk::default() };
+        let Some(entry) = self.entry_mut(who.session) else { return };
+        entry.session.answer_update(who.request, update, Ok(ok));
+        self.dirty.insert(who.session);
     }
 
     /// Why a filter cannot be had, if it cannot (MOQT-18 §5.1.2).

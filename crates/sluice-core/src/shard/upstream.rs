@@ -164,7 +164,7 @@ impl Shard {
             _ => error,
         });
         if track.is_established() || track.is_pending() {
-            return;
+            return self.update_forward(track_id);
         }
         let refusal = track.refusal.take();
         let error = refusal
@@ -226,7 +226,6 @@ impl Shard {
                 continue;
             }
             let wanted = track.wants_objects();
-            let is_replica = track.key.part == Part::Replica;
             let told: Vec<RequestKey> = track
                 .upstreams
                 .iter()
@@ -241,7 +240,8 @@ impl Shard {
                 let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
                 let Some(entry) = self.entry_mut(who.session) else { continue };
                 // A session that ends takes its subscription along; nothing else fails here.
-                if entry.session.update(who.request, update) == Err(CommandError::NoCredit) {
+                let told = entry.session.update(who.request, update);
+                if told == Err(CommandError::NoCredit) {
                     again.insert(track_id);
                     continue;
                 }
@@ -250,7 +250,7 @@ impl Shard {
                     self.tracks.get_mut(&track_id).and_then(|track| track.upstreams.get_mut(&who))
                 {
                     up.forward = wanted;
-                    up.is_resuming = wanted && is_replica;
+                    up.resuming = told.ok().filter(|_| wanted && up.of_shard);
                 }
             }
         }
@@ -356,6 +356,9 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         self.touched.insert(track_id);
         if track.upstreams.values().any(|up| up.source.is_some()) || track.is_pending() {
+            if track.is_established() {
+                self.accept_waiting(track_id, now);
+            }
             self.update_forward(track_id);
             return;
         }

@@ -1,11 +1,13 @@
-//! A shard, and peers whose every message a test decides.
+//! A relay of one or several shards, and peers whose every message a test decides.
 #![allow(dead_code, reason = "a stage has more than each play needs")]
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use sluice_core::{Limits, Placement, Scoping, SessionKey, Shard, Transports};
+use sluice_core::{
+    Limits, Placement, Scoping, SessionKey, Shard, ShardId, ShardMessage, Transports,
+};
 use sluice_proto::model::*;
 use sluice_proto::session::*;
 use sluice_proto::transport::{StreamId, Transport};
@@ -48,6 +50,8 @@ struct Peer {
     session: Session,
     transport: LinkEnd,
     link: Link,
+    /// The shard that serves it, and its session there.
+    shard: usize,
     key: SessionKey,
     events: VecDeque<SessionEvent>,
     incoming: HashMap<StreamId, Incoming>,
@@ -67,10 +71,19 @@ impl Transports for Ends {
     }
 }
 
+/// A shard and the connections that it serves.
+struct Worker {
+    shard: Shard,
+    ends: Ends,
+    /// What it told other shards and they did not hear yet.
+    outbox: VecDeque<(ShardId, ShardMessage)>,
+    /// Whether what it says is held back.
+    is_held: bool,
+}
+
 pub struct Scene {
     network: Network,
-    pub shard: Shard,
-    ends: Ends,
+    workers: Vec<Worker>,
     peers: Vec<Peer>,
     config: SessionConfig,
 }
@@ -81,10 +94,28 @@ impl Scene {
     }
 
     pub fn with(limits: Limits, session: SessionLimits) -> Scene {
+        Scene::of(1, limits, session)
+    }
+
+    /// A relay of this many shards.
+    pub fn sharded(shards: usize) -> Scene {
+        Scene::of(shards, Limits::default(), SessionLimits::default())
+    }
+
+    fn of(shards: usize, limits: Limits, session: SessionLimits) -> Scene {
+        let worker = |own| Worker {
+            shard: Shard::new(
+                limits,
+                Scoping::One,
+                Placement::new(ShardId(own as u16), shards as u16, 1),
+            ),
+            ends: Ends(BTreeMap::new()),
+            outbox: VecDeque::new(),
+            is_held: false,
+        };
         Scene {
             network: Network::new(1),
-            shard: Shard::new(limits, Scoping::One, Placement::alone()),
-            ends: Ends(BTreeMap::new()),
+            workers: (0..shards).map(worker).collect(),
             peers: Vec::new(),
             config: SessionConfig { limits: session, ..SessionConfig::default() },
         }
@@ -92,18 +123,25 @@ impl Scene {
 
     /// A peer of `draft`, set up.
     pub fn peer(&mut self, draft: Draft) -> PeerId {
+        self.peer_at(0, draft)
+    }
+
+    /// A peer of `draft` that `shard` serves, set up.
+    pub fn peer_at(&mut self, shard: usize, draft: Draft) -> PeerId {
         let protocol = Some(draft.token().to_owned());
         let link = LinkConfig { protocol, ..LinkConfig::default() };
         let (link, client, server) = self.network.connect(link);
         let now = self.network.now();
-        let key = self.shard.open_session(&self.config, server.info(), now);
-        self.ends.0.insert(key, server);
+        let worker = &mut self.workers[shard];
+        let key = worker.shard.open_session(&self.config, server.info(), now);
+        worker.ends.0.insert(key, server);
         let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
         let session = Session::new(&config, client.info(), now);
         self.peers.push(Peer {
             session,
             transport: client,
             link,
+            shard,
             key,
             events: VecDeque::new(),
             incoming: HashMap::new(),
@@ -127,21 +165,49 @@ impl Scene {
 
     fn turn(&mut self) {
         let now = self.network.now();
-        for (key, end) in &mut self.ends.0 {
-            while self.shard.handle_session(*key, end, now) == ReadProgress::More {}
+        for Worker { shard, ends, outbox, .. } in &mut self.workers {
+            for (key, end) in &mut ends.0 {
+                while shard.handle_session(*key, end, now) == ReadProgress::More {}
+            }
+            shard.handle_timeout(now);
+            shard.flush(ends, now);
+            outbox.extend(std::iter::from_fn(|| shard.poll_message()));
         }
-        self.shard.handle_timeout(now);
-        self.shard.flush(&mut self.ends, now);
         for peer in &mut self.peers {
             peer.turn(now);
         }
+    }
+
+    /// Lets shards hear what others told them; false if there was nothing.
+    fn deliver_mail(&mut self) -> bool {
+        let mut mail = Vec::new();
+        for (from, worker) in self.workers.iter_mut().enumerate().filter(|(_, w)| !w.is_held) {
+            let told = worker.outbox.drain(..);
+            mail.extend(told.map(|(to, message)| (ShardId(from as u16), to, message)));
+        }
+        let any = !mail.is_empty();
+        let now = self.network.now();
+        for (from, to, message) in mail {
+            self.workers[usize::from(to.0)].shard.handle_message(from, message, now);
+        }
+        any
+    }
+
+    /// Other shards do not hear what a shard says, until [`Scene::release`].
+    pub fn hold(&mut self, shard: usize) {
+        self.workers[shard].is_held = true;
+    }
+
+    pub fn release(&mut self, shard: usize) {
+        self.workers[shard].is_held = false;
+        self.run();
     }
 
     /// Runs until nothing is on its way.
     pub fn run(&mut self) {
         loop {
             self.turn();
-            if !self.network.advance() {
+            if !self.deliver_mail() && !self.network.advance() {
                 return;
             }
         }
@@ -152,10 +218,14 @@ impl Scene {
         let until = self.network.now() + time;
         loop {
             self.turn();
+            if self.deliver_mail() {
+                continue;
+            }
+            let shards = self.workers.iter().filter_map(|worker| worker.shard.poll_timeout());
             let sessions = self.peers.iter().filter_map(|peer| peer.session.poll_timeout());
             let next = sessions
                 .map(|(at, _)| at)
-                .chain(self.shard.poll_timeout())
+                .chain(shards)
                 .chain(self.network.next_event_time())
                 .min();
             match next.filter(|next| *next <= until) {
@@ -180,9 +250,10 @@ impl Scene {
     /// The connection is gone without a word.
     pub fn lose(&mut self, peer: PeerId) {
         let now = self.now();
-        let key = self.peers[peer.0].key;
-        self.shard.lose_session(key, "cut", now);
-        self.ends.0.remove(&key);
+        let Peer { shard, key, .. } = self.peers[peer.0];
+        let worker = &mut self.workers[shard];
+        worker.shard.lose_session(key, "cut", now);
+        worker.ends.0.remove(&key);
         self.run();
     }
 
