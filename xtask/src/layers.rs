@@ -21,8 +21,14 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["tokio", "mio"],
     ),
     (
+        "sluice-bench",
+        &["sluice-proto", "sluice-net", "sluice-udp", "sluice-client"],
+        &["tokio", "mio", "quinn-proto"],
+    ),
+    (
         "sluice",
         &[
+            "sluice-bench",
             "sluice-proto",
             "sluice-core",
             "sluice-net",

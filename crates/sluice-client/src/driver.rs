@@ -266,7 +266,7 @@ impl Driver {
         config.limits.idle_timeout = Duration::from_secs(30);
         config.discover_mtu = socket.never_fragments();
         let mut net = Net::new(config);
-        let tls = client_tls(&options.trust)?;
+        let tls = options.trust.tls()?;
         let protocols: Vec<String> =
             options.drafts.iter().map(|draft| draft.token().to_owned()).collect();
         let via = match target.carrier {
@@ -660,29 +660,34 @@ fn resolve(target: &Target) -> Result<(SocketAddr, Option<SocketAddr>), ConnectE
     Ok((*first, other.copied()))
 }
 
-fn client_tls(trust: &Trust) -> Result<ClientTls, TlsError> {
-    let trust = match trust {
-        Trust::System => {
-            let mut roots = RootCertStore::empty();
-            for root in rustls_native_certs::load_native_certs().certs {
-                // A root that the library cannot read vouches for nobody.
-                let _ = roots.add(root);
+impl Trust {
+    /// What TLS has to be told of it.
+    pub fn tls(&self) -> Result<ClientTls, TlsError> {
+        let trust = match self {
+            Trust::System => {
+                let mut roots = RootCertStore::empty();
+                for root in rustls_native_certs::load_native_certs().certs {
+                    // A root that the library cannot read vouches for nobody.
+                    let _ = roots.add(root);
+                }
+                sluice_net::tls::Trust::Roots(Arc::new(roots))
             }
-            sluice_net::tls::Trust::Roots(Arc::new(roots))
-        }
-        Trust::Authorities(certificates) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates {
-                roots.add(certificate.clone()).map_err(TlsError::Certificate)?;
+            Trust::Authorities(certificates) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates {
+                    roots.add(certificate.clone()).map_err(TlsError::Certificate)?;
+                }
+                sluice_net::tls::Trust::Roots(Arc::new(roots))
             }
-            sluice_net::tls::Trust::Roots(Arc::new(roots))
-        }
-        Trust::CertificateHashes(hashes) => {
-            sluice_net::tls::Trust::CertificateHashes(hashes.clone())
-        }
-        Trust::InsecureAcceptAnyCertificate => sluice_net::tls::Trust::InsecureAcceptAnyCertificate,
-    };
-    ClientTls::new(trust, Arc::new(DefaultTimeProvider))
+            Trust::CertificateHashes(hashes) => {
+                sluice_net::tls::Trust::CertificateHashes(hashes.clone())
+            }
+            Trust::InsecureAcceptAnyCertificate => {
+                sluice_net::tls::Trust::InsecureAcceptAnyCertificate
+            }
+        };
+        ClientTls::new(trust, Arc::new(DefaultTimeProvider))
+    }
 }
 
 /// What the end of a session that never began says. The TLS library tells its faults in words

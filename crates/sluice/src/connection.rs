@@ -32,10 +32,16 @@ pub struct ConnectionSettings {
 }
 
 impl ConnectionSettings {
-    /// Connects to the relay at `url`. An error is one line that says what to do.
-    pub async fn connect(&self, url: &str) -> Result<Client> {
+    /// Where `url` is, and why the relay there is to be believed.
+    pub async fn target(&self, url: &str) -> Result<(Target, Trust)> {
         let target: Target = url.parse()?;
         let trust = self.trust(&target).await?;
+        Ok((target, trust))
+    }
+
+    /// Connects to the relay at `url`. An error is one line that says what to do.
+    pub async fn connect(&self, url: &str) -> Result<Client> {
+        let (target, trust) = self.target(url).await?;
         let options = ConnectOptions {
             drafts: self.drafts.clone(),
             trust,

@@ -4,6 +4,7 @@
 //! routing decisions are made in the crates below, never here.
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
+mod bench;
 mod connection;
 mod demo;
 mod exit;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Some(("publish", matches)) => publish::run(matches),
         Some(("subscribe", matches)) => subscribe::run(matches),
         Some(("demo", matches)) => demo::run(matches),
+        Some(("bench", matches)) => bench::run(matches),
         _ => unreachable!("clap requires a known subcommand"),
     };
     match result {
@@ -48,6 +50,7 @@ fn command() -> Command {
         .subcommand(relay::command())
         .subcommand(publish::command())
         .subcommand(subscribe::command())
+        .subcommand(bench::command())
 }
 
 /// Logs go to standard error, `info` and up unless `RUST_LOG` says otherwise.

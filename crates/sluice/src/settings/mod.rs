@@ -13,7 +13,7 @@ mod value;
 
 pub use file::SettingsError;
 pub use relay::RelaySettings;
-pub use tools::{Packaging, PublishSettings, SubscribeSettings};
+pub use tools::{BenchSettings, Packaging, PublishSettings, SubscribeSettings};
 pub use value::{ByteSize, SettingValue};
 
 /// One setting of `S`, as the command line, the environment and the file see it.

@@ -32,6 +32,7 @@ fn every_default_is_read_back_from_its_own_text() {
     reads_its_defaults_back(RelaySettings::SETTINGS);
     reads_its_defaults_back(PublishSettings::SETTINGS);
     reads_its_defaults_back(SubscribeSettings::SETTINGS);
+    reads_its_defaults_back(BenchSettings::SETTINGS);
 }
 
 #[test]
@@ -100,10 +101,12 @@ fn the_reference_of_settings_is_current() {
          `d`. Lists have\ncommas. What happens when a limit is reached is in \
          [limits.md](limits.md).\n\n{}\n\
          ## `sluice publish`\n\n{}\n\
-         ## `sluice subscribe`\n\n{}",
+         ## `sluice subscribe`\n\n{}\n\
+         ## `sluice bench`\n\n{}",
         to_markdown(RelaySettings::SETTINGS),
         to_markdown(PublishSettings::SETTINGS),
         to_markdown(SubscribeSettings::SETTINGS),
+        to_markdown(BenchSettings::SETTINGS),
     );
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &text).unwrap();

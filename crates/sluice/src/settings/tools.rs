@@ -142,3 +142,62 @@ tool_settings! {
         out_dir: Option<PathBuf> = None, "DIR";
     }
 }
+
+tool_settings! {
+    /// What `sluice bench` can be told.
+    pub struct BenchSettings {
+        /// Connections that publish.
+        publishers: usize = 1, "NUMBER";
+
+        /// Tracks of each publisher.
+        tracks: usize = 1, "NUMBER";
+
+        /// Connections that subscribe.
+        viewers: usize = 300, "NUMBER";
+
+        /// Tracks that each viewer takes; viewer n begins with track n.
+        tracks_per_viewer: usize = 1, "NUMBER";
+
+        /// Payload of an object, in bytes; at least 16.
+        object_bytes: usize = 1200, "BYTES";
+
+        /// Objects a second, of each track.
+        rate: f64 = 50.0, "NUMBER";
+
+        /// Objects in a group.
+        group_objects: u64 = 50, "NUMBER";
+
+        /// Send objects as datagrams, not on a stream for each group.
+        datagrams: bool = false, "BOOL";
+
+        /// Viewers besides the others that subscribe and then stop reading.
+        slow_viewers: usize = 0, "NUMBER";
+
+        /// Viewers besides the others that come each second; each leaves after a second.
+        joins: f64 = 0.0, "NUMBER";
+
+        /// Threads that hold viewers, each with a socket of its own.
+        threads: usize = 1, "NUMBER";
+
+        /// Load before anything is measured.
+        warmup: Duration = Duration::from_secs(2), "DURATION";
+
+        /// Time that is measured.
+        duration: Duration = Duration::from_secs(10), "DURATION";
+
+        /// Process of the relay, to read what it uses.
+        pid: Option<u32> = None, "PID";
+
+        /// A second relay, measured in turns with the first.
+        against: Option<String> = None, "URL";
+
+        /// Process of the second relay.
+        against_pid: Option<u32> = None, "PID";
+
+        /// How often each relay is measured.
+        rounds: usize = 1, "NUMBER";
+
+        /// Write the results to this file as JSON, too.
+        json: Option<PathBuf> = None, "FILE";
+    }
+}

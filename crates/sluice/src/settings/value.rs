@@ -169,6 +169,17 @@ impl SettingValue for Vec<String> {
     }
 }
 
+impl SettingValue for f64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        number.ok_or_else(|| "a number such as 50 or 0.5".to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
 macro_rules! integer {
     ($($type:ty),+) => { $(
         impl SettingValue for $type {

@@ -1,0 +1,215 @@
+//! Many connections over one socket, driven by one thread.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use sluice_client::Target;
+use sluice_net::dial::{Dial, Via};
+use sluice_net::tls::ClientTls;
+use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
+use sluice_proto::session::SessionConfig;
+use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Transport};
+use sluice_proto::wire::Draft;
+use sluice_udp::{Socket, SocketOptions, UdpLoop};
+
+use crate::load::Relay;
+use crate::run::BenchError;
+
+/// Handshakes of one thread at a time: more would measure the relay's handshakes.
+const HANDSHAKES_MAX: usize = 32;
+/// Between two looks at the deadlines of all sessions.
+const SWEEP: Duration = Duration::from_millis(50);
+/// Longest sleep, so that a new phase is seen.
+const NAP: Duration = Duration::from_millis(20);
+/// Silence after which a connection is lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One connection's part in a run.
+pub trait Member {
+    /// What all of a thread's members share.
+    type Scene;
+
+    /// The connection is there.
+    fn connected(&mut self, setup: &SessionConfig, info: &PeerInfo, now: Instant);
+    /// Reads, acts and writes. Whether there is more to read.
+    fn turn(
+        &mut self,
+        transport: &mut dyn Transport,
+        now: Instant,
+        scene: &mut Self::Scene,
+    ) -> bool;
+    /// The connection is over.
+    fn closed(&mut self, reason: &str, scene: &mut Self::Scene);
+    /// When the session wants a turn at the latest.
+    fn deadline(&self) -> Option<Instant>;
+}
+
+/// The connections of one thread.
+pub struct Fleet<M> {
+    udp: UdpLoop,
+    net: Net,
+    remote: SocketAddr,
+    target: Target,
+    tls: ClientTls,
+    setup: SessionConfig,
+    members: HashMap<ConnectionKey, M>,
+    waiting: VecDeque<M>,
+    handshakes: BTreeSet<ConnectionKey>,
+    ready: BTreeSet<ConnectionKey>,
+    sweep_at: Instant,
+}
+
+impl<M: Member> Fleet<M> {
+    /// No connection yet.
+    pub fn new(relay: &Relay, drafts: &[Draft], now: Instant) -> Result<Self, BenchError> {
+        let remote = resolve(&relay.target)?;
+        let local: SocketAddr = match remote {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = Socket::bind(local, &SocketOptions::default())?;
+        let mut config = NetConfig::new(NetSecrets { shared: random()?, seed: random()? });
+        config.limits.idle_timeout = IDLE_TIMEOUT;
+        config.discover_mtu = socket.never_fragments();
+        let raw = relay.target.carrier == Carrier::Quic;
+        Ok(Fleet {
+            udp: UdpLoop::new(socket)?,
+            net: Net::new(config),
+            remote,
+            tls: relay.trust.tls()?,
+            setup: SessionConfig {
+                drafts: drafts.to_vec(),
+                implementation: concat!("sluice-bench/", env!("CARGO_PKG_VERSION")).to_owned(),
+                path: raw.then(|| relay.target.path.clone()),
+                authority: raw.then(|| relay.target.authority()),
+                ..SessionConfig::default()
+            },
+            target: relay.target.clone(),
+            members: HashMap::new(),
+            waiting: VecDeque::new(),
+            handshakes: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            sweep_at: now,
+        })
+    }
+
+    /// Connects when there is room for one more handshake.
+    pub fn join(&mut self, member: M) {
+        self.waiting.push_back(member);
+    }
+
+    /// All who are connected or about to be.
+    pub fn members(&mut self) -> impl Iterator<Item = &mut M> {
+        self.members.values_mut()
+    }
+
+    /// Everyone gets a turn.
+    pub fn rouse(&mut self) {
+        self.ready.extend(self.members.keys());
+    }
+
+    /// Gives a turn to everyone who needs one.
+    pub fn turn(&mut self, now: Instant, scene: &mut M::Scene) -> Result<(), BenchError> {
+        self.dial(now)?;
+        self.udp.receive_into(&mut self.net, now)?;
+        self.net.handle_timeout(now);
+        self.take_events(now, scene);
+        if now >= self.sweep_at {
+            self.sweep_at = now + SWEEP;
+            let due = |member: &M| member.deadline().is_some_and(|at| now >= at);
+            let due = self.members.iter().filter(|(_, member)| due(member));
+            self.ready.extend(due.map(|(key, _)| *key));
+        }
+        for key in std::mem::take(&mut self.ready) {
+            let Some(member) = self.members.get_mut(&key) else { continue };
+            let Some(mut transport) = self.net.transport(key, now) else { continue };
+            if member.turn(&mut transport, now, scene) {
+                self.ready.insert(key);
+            }
+        }
+        self.udp.transmit_from(&mut self.net, now);
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do, `until` at the latest.
+    pub fn wait(&mut self, now: Instant, until: Option<Instant>) -> Result<(), BenchError> {
+        let at = if self.ready.is_empty() {
+            [self.net.poll_timeout(), until].into_iter().flatten().fold(now + NAP, Instant::min)
+        } else {
+            now
+        };
+        self.udp.wait(Some(at))?;
+        Ok(())
+    }
+
+    fn dial(&mut self, now: Instant) -> Result<(), BenchError> {
+        while self.handshakes.len() < HANDSHAKES_MAX {
+            let Some(member) = self.waiting.pop_front() else { return Ok(()) };
+            let protocols = self.setup.drafts.iter().map(|draft| draft.token().to_owned());
+            let via = match self.target.carrier {
+                Carrier::Quic => Via::Quic { protocols: protocols.collect() },
+                Carrier::WebTransport => Via::WebTransport {
+                    authority: self.target.authority(),
+                    path: self.target.path.clone(),
+                    protocols: protocols.collect(),
+                },
+            };
+            let server_name = &self.target.host;
+            let dial = Dial { remote: self.remote, server_name, tls: &self.tls, via };
+            let key = self.net.connect(now, dial)?;
+            self.members.insert(key, member);
+            self.handshakes.insert(key);
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, now: Instant, scene: &mut M::Scene) {
+        while let Some(event) = self.net.poll_event() {
+            match event {
+                NetEvent::Connected { key, info } => {
+                    self.handshakes.remove(&key);
+                    if let Some(member) = self.members.get_mut(&key) {
+                        member.connected(&self.setup, &info, now);
+                        self.ready.insert(key);
+                    }
+                }
+                NetEvent::Active { key } => {
+                    self.ready.insert(key);
+                }
+                NetEvent::Closed { key, reason } => {
+                    self.handshakes.remove(&key);
+                    self.ready.remove(&key);
+                    if let Some(mut member) = self.members.remove(&key) {
+                        member.closed(&describe(&reason), scene);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn describe(reason: &CloseReason) -> String {
+    match reason {
+        CloseReason::Peer { code, reason } => format!("closed by the relay: {code:#x} {reason}"),
+        CloseReason::Local => "closed here".to_owned(),
+        CloseReason::TimedOut => "nothing was heard for too long".to_owned(),
+        CloseReason::Transport(text) => text.clone(),
+    }
+}
+
+/// The first IPv4 address of a relay, or the first of all.
+fn resolve(target: &Target) -> Result<SocketAddr, BenchError> {
+    let failed = |reason| BenchError::Resolve { host: target.host.clone(), reason };
+    let found = (target.host.as_str(), target.port).to_socket_addrs().map_err(failed)?;
+    let found: Vec<SocketAddr> = found.collect();
+    let nothing = || failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(nothing)
+}
+
+fn random() -> Result<[u8; 32], BenchError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
