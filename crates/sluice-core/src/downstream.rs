@@ -217,6 +217,8 @@ impl Downstream {
 
     /// A filter that changed. Returns the streams that cannot go on in it, to be reset.
     pub fn refilter(&mut self, filter: LocationFilter, store: &TrackStore) -> Vec<StreamId> {
+        // A log that began just now is not found a second time below.
+        self.refresh(store);
         self.filter = filter;
         (self.start, self.end) = filter.resolve(store.largest());
         let (start, end) = (self.start, self.end);
