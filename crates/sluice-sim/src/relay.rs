@@ -12,8 +12,8 @@ use sluice_core::{
     Census, Limits, Notice, Placement, Scoping, SessionKey, Shard, ShardId, ShardMessage,
     Transports,
 };
-use sluice_proto::model::FullTrackName;
-use sluice_proto::session::{ReadProgress, SessionConfig};
+use sluice_proto::model::{FullTrackName, SessionCode};
+use sluice_proto::session::{ReadProgress, SessionConfig, SessionEnd};
 use sluice_proto::transport::{PathStats, Transport};
 
 use crate::lane::End;
@@ -89,6 +89,8 @@ struct Worker {
     woken: bool,
     /// Tracks of which a session was moved on to the newest group.
     behind: BTreeSet<(SessionKey, FullTrackName)>,
+    /// Sessions that the relay closed without an error.
+    dismissed: BTreeSet<SessionKey>,
 }
 
 /// A session of the relay: its shard, and its name there.
@@ -122,6 +124,7 @@ impl Relay {
             stalled_until: None,
             woken: false,
             behind: BTreeSet::new(),
+            dismissed: BTreeSet::new(),
         };
         let workers = (0..shards).map(worker).collect();
         Self { workers, mail: Mail::default(), config, rng }
@@ -143,6 +146,11 @@ impl Relay {
     /// Whether a viewer was moved on to the newest group of a track.
     pub(crate) fn was_behind(&self, (shard, session): Served, track: &FullTrackName) -> bool {
         self.workers[shard].behind.contains(&(session, track.clone()))
+    }
+
+    /// Whether the relay closed a session without an error.
+    pub(crate) fn dismissed(&self, (shard, session): Served) -> bool {
+        self.workers[shard].dismissed.contains(&session)
     }
 
     /// Whether a shard has something to do that is no timer.
@@ -245,8 +253,17 @@ impl Worker {
         unread.retain(|session| connections.0.contains_key(session));
         while let Some(notice) = shard.poll_notice() {
             trace::line(format_args!("relay"), &notice, now);
-            if let Notice::ViewerBehind { session, track, .. } = notice {
-                self.behind.insert((session, track));
+            match notice {
+                Notice::ViewerBehind { session, track, .. } => {
+                    self.behind.insert((session, track));
+                }
+                Notice::SessionClosed {
+                    peer,
+                    end: SessionEnd::Local { code: SessionCode::NoError, .. },
+                } => {
+                    self.dismissed.insert(peer.session);
+                }
+                _ => {}
             }
         }
     }

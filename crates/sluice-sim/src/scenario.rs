@@ -50,6 +50,7 @@ fn play(mut rng: Rng, seed: u64, shards: usize, lane: LaneKind) {
         solid: Vec::new(),
         plans: seed ^ 0xB1A7,
         watchers: Vec::new(),
+        cut: Vec::new(),
         drained: false,
         scarce,
     };
@@ -72,6 +73,8 @@ struct Scenario {
     plans: u64,
     /// Peers that want to hear of what is published.
     watchers: Vec<PeerId>,
+    /// Peers whose connections break once they have sent so much.
+    cut: Vec<PeerId>,
     /// The relay went away by itself.
     drained: bool,
     /// The relay has too little memory to keep everything that its publishers sent.
@@ -185,6 +188,11 @@ impl Scenario {
             }
         }
         self.sim.close_hostiles();
+        // Real QUIC sends even where nothing happens: a cut that has not come by now could come at
+        // any time, and one of its ends might hear of it only after the judgement.
+        for peer in &self.cut {
+            self.sim.wire(*peer).cut_after(Side::Client, u64::from(u32::MAX));
+        }
         // What a slow connection still owes has to come once it can.
         for viewing in &self.viewers {
             self.sim.wire(viewing.peer).set_bits_per_second(Side::Server, None);
@@ -308,7 +316,10 @@ impl Scenario {
 
     fn fail(&mut self, peer: PeerId, how: Failure) {
         match how {
-            Failure::CutAfter(bytes) => self.sim.wire(peer).cut_after(Side::Client, bytes),
+            Failure::CutAfter(bytes) => {
+                self.sim.wire(peer).cut_after(Side::Client, bytes);
+                self.cut.push(peer);
+            }
             Failure::Close => self.sim.close(peer),
             Failure::GoawayThenClose => {
                 self.sim.goaway(peer, Some(Duration::from_secs(1)));

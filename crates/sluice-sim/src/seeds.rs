@@ -105,10 +105,14 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { seed, cast, message } = self;
+        let kept = match cast {
+            Cast::Relay { lane: LaneKind::Quic, .. } => "seeds-quic.txt",
+            _ => "seeds.txt",
+        };
         write!(
             f,
             "seed {seed} of {cast}: {message}\n  replay: cargo xtask sim --seed {seed} --cast \
-             {cast}\n  keep it: a line \"{seed} and what it found\" in crates/sluice-sim/seeds.txt"
+             {cast}\n  keep it: a line \"{seed} and what it found\" in crates/sluice-sim/{kept}"
         )
     }
 }

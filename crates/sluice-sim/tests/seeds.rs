@@ -15,6 +15,10 @@ fn every_invariant_holds_in_the_seeds_that_once_broke_one() {
     for seed in parse_list(include_str!("../seeds.txt")) {
         hold(&Options { from: seed, count: 1, ..Options::default() });
     }
+    for seed in parse_list(include_str!("../seeds-quic.txt")) {
+        let casts = Cast::relays(LaneKind::Quic);
+        hold(&Options { from: seed, count: 1, casts, ..Options::default() });
+    }
 }
 
 #[test]
