@@ -12,6 +12,12 @@ pub struct Limits {
     pub store_bytes_max: usize,
     /// A track that holds more than this loses its oldest groups before others do.
     pub track_share_bytes: usize,
+    /// A group whose newest object arrived longer ago than this is given up, but for the newest group
+    /// of a track: a catalog may be one object.
+    pub object_age_max: Duration,
+    /// How often such groups are looked for, as well as those past the cache duration that their
+    /// publisher set. Zero: never.
+    pub sweep_every: Duration,
     /// Memory that all sessions together may hold: requests, streams, early data, unread control
     /// messages. Beyond it requests are refused with EXCESSIVE_LOAD; an eighth beyond it, the
     /// session that holds most is closed.
@@ -68,6 +74,8 @@ impl Default for Limits {
         Self {
             store_bytes_max: 512 << 20,
             track_share_bytes: 64 << 20,
+            object_age_max: Duration::from_secs(180),
+            sweep_every: Duration::from_secs(10),
             held_bytes_max: 128 << 20,
             publisher_windows_max: 256,
             tracks_max: 100_000,

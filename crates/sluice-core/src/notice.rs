@@ -93,6 +93,11 @@ pub enum Notice {
         /// Why.
         end: SessionEnd,
     },
+    /// Stored groups outlived the age that they may have.
+    GroupsExpired {
+        /// Groups.
+        groups: usize,
+    },
     /// Stored groups were given up for lack of memory.
     MemoryReclaimed {
         /// Groups.

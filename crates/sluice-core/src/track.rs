@@ -124,7 +124,6 @@ pub(crate) struct Track {
     pub linger_until: Option<Instant>,
     /// Nobody publishes it any more: until then viewers are kept.
     pub hold_until: Option<Instant>,
-    pub expire_at: Option<Instant>,
     /// Memory as last counted in the shard's sum.
     pub counted_bytes: usize,
 }
@@ -148,7 +147,6 @@ impl Track {
             refusal: None,
             linger_until: None,
             hold_until: None,
-            expire_at: None,
             counted_bytes: 0,
         }
     }
@@ -253,7 +251,6 @@ impl Track {
             .chain(pending)
             .chain(self.linger_until)
             .chain(self.hold_until)
-            .chain(self.expire_at)
             .min()
     }
 }

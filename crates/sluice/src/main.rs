@@ -8,6 +8,7 @@ mod bench;
 mod connection;
 mod demo;
 mod exit;
+mod moq_go_server;
 mod progress;
 mod publish;
 mod relay;
@@ -21,7 +22,14 @@ use std::process::ExitCode;
 use clap::Command;
 
 fn main() -> ExitCode {
-    let matches = command().get_matches();
+    let arguments = match moq_go_server::translate(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("sluice: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let matches = command().get_matches_from(arguments);
     start_log();
     let result = match matches.subcommand() {
         Some(("relay", matches)) => relay::run(matches),

@@ -82,6 +82,7 @@ impl Shard {
             }
         }
         self.settle_tracks();
+        self.schedule_sweep(now);
         if matches!(self.drain, Drain::Until(_)) {
             self.advance_drain(now);
         }

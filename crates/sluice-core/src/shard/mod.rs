@@ -1,7 +1,7 @@
 //! The state machine of one worker: sessions, tracks, and what flows between them.
 //!
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
-//! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
+//! `retain` is what of the past is kept, `publisher` what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
 //! the shard asks of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver`
 //! objects going out.
 
@@ -13,6 +13,7 @@ mod links;
 mod message;
 mod publisher;
 mod remote;
+mod retain;
 mod spread;
 mod subscriber;
 mod updates;
@@ -37,7 +38,7 @@ use crate::limits::Limits;
 use crate::namespace::NamespaceTree;
 use crate::notice::{Census, Notice, PeerName};
 use crate::placement::{Placement, ShardId};
-use crate::store::{Demand, FeedKey, Payloads, TrackStore, reclaim};
+use crate::store::{FeedKey, Payloads, TrackStore};
 use crate::timers::Timers;
 use crate::track::Track;
 use links::Links;
@@ -170,6 +171,8 @@ pub struct Shard {
     /// Streams of requests that are over, to be reset.
     orphans: Vec<(SessionKey, StreamId)>,
     store_bytes: usize,
+    /// When expired groups are looked for, while there are tracks.
+    sweep_at: Option<Instant>,
     /// What all sessions hold.
     held_bytes: usize,
     /// Sessions with a publisher's window.
@@ -208,6 +211,7 @@ impl Shard {
             idle: BTreeSet::new(),
             orphans: Vec::new(),
             store_bytes: 0,
+            sweep_at: None,
             held_bytes: 0,
             windows: 0,
             drain: Drain::No,
@@ -472,6 +476,7 @@ impl Shard {
                 }
             }
         }
+        self.sweep(now);
         self.advance_drain(now);
     }
 
@@ -481,7 +486,7 @@ impl Shard {
             Drain::Until(at) | Drain::Closing(at) => Some(at),
             Drain::No | Drain::Done => None,
         };
-        self.timers.next().into_iter().chain(drain).min()
+        self.timers.next().into_iter().chain(drain).chain(self.sweep_at).min()
     }
 
     /// Begins to drain: GOAWAY to every session, new requests are refused, running tracks go on
@@ -701,35 +706,6 @@ impl Shard {
             let reason = "nobody publishes or takes it any more".to_owned();
             self.notice(Notice::TrackEnded { track: track.key.name, reason });
         }
-    }
-
-    /// Counts memory and deadlines of tracks that changed, and frees memory if there is too much.
-    fn settle_tracks(&mut self) {
-        for id in std::mem::take(&mut self.touched) {
-            let Some(track) = self.tracks.get_mut(&id) else { continue };
-            let used = track.store.used_bytes();
-            self.store_bytes = self.store_bytes + used - track.counted_bytes;
-            track.counted_bytes = used;
-            let deadline = track.deadline();
-            self.timers.set(TimerKey::Track(id), deadline);
-        }
-        let max = self.limits.store_bytes_max;
-        if self.store_bytes <= max {
-            return;
-        }
-        // Some headroom, so that this is not done for every object.
-        let wanted = self.store_bytes - max + max / 16;
-        let stores = self.tracks.iter_mut().map(|(id, track)| {
-            let demand = if track.wants_objects() { Demand::Subscribed } else { Demand::Idle };
-            (*id, &mut track.store, demand)
-        });
-        let done = reclaim(stores, wanted, self.limits.track_share_bytes);
-        for (_, track) in self.tracks.iter_mut() {
-            let used = track.store.used_bytes();
-            self.store_bytes = self.store_bytes + used - track.counted_bytes;
-            track.counted_bytes = used;
-        }
-        self.notice(Notice::MemoryReclaimed { groups: done.groups, freed_bytes: done.freed_bytes });
     }
 
     fn request_key(session: SessionKey, request: RequestId) -> RequestKey {

@@ -417,7 +417,6 @@ impl Shard {
     pub(super) fn track_due(&mut self, track_id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         self.touched.insert(track_id);
-        track.expire_at = track.store.expire(now);
         let expired: Vec<RequestKey> = track
             .downstreams
             .iter()

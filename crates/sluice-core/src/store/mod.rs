@@ -330,24 +330,24 @@ impl TrackStore {
         groups.into_iter().map(|group| self.evict(group)).sum()
     }
 
-    /// Evicts settled groups, but the newest, whose objects all outlived the cache duration.
-    /// Returns when to call again.
-    pub fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let duration = self.cache_duration?;
+    /// Evicts groups, but the newest, whose objects all outlived `age_max`, or the publisher's cache
+    /// duration if nothing is arriving in them. Returns how many.
+    pub fn expire(&mut self, now: Instant, age_max: Duration) -> usize {
         let newest = self.newest_group();
-        let old = |group: &GroupSummary| Some(group.id) != newest && group.settled;
+        let cache_duration = self.cache_duration;
+        let is_old = |group: &GroupSummary| {
+            let age = now.saturating_duration_since(group.last_arrival);
+            age >= age_max || group.settled && cache_duration.is_some_and(|max| age >= max)
+        };
         let expired: Vec<GroupId> = self
             .group_summaries()
-            .filter(|group| old(group) && now.duration_since(group.last_arrival) >= duration)
+            .filter(|group| Some(group.id) != newest && is_old(group))
             .map(|group| group.id)
             .collect();
-        for group in expired {
-            self.evict(group);
+        for group in &expired {
+            self.evict(*group);
         }
-        self.group_summaries()
-            .filter(old)
-            .filter_map(|group| group.last_arrival.checked_add(duration))
-            .min()
+        expired.len()
     }
 
     fn group_by_id(&self, id: GroupId) -> Option<(GroupKey, &Group)> {

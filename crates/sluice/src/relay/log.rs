@@ -55,6 +55,9 @@ pub fn write(notice: &Notice) {
         Notice::ShardLost { shard, end } => {
             tracing::error!(%shard, ?end, "the link to another worker broke: please report this");
         }
+        Notice::GroupsExpired { groups } => {
+            tracing::debug!(groups, "groups past their age given up")
+        }
         Notice::MemoryReclaimed { groups, freed_bytes } => {
             tracing::info!(groups, freed_bytes, "oldest groups given up for memory");
         }

@@ -276,6 +276,7 @@ fn net_limits(settings: &RelaySettings, plan: &MemoryPlan) -> NetLimits {
     NetLimits {
         connections_max: size(plan.connections.div_ceil(workers(settings))),
         idle_timeout: settings.idle_timeout,
+        keep_alive: settings.keep_alive,
         stranger_credit: PeerCredit {
             window_bytes: stranger.window_bytes.min(window(settings.receive_window)),
             ..stranger
@@ -296,6 +297,8 @@ fn limits(settings: &RelaySettings, plan: &MemoryPlan) -> Limits {
         track_share_bytes: defaults.track_share_bytes.min(store_bytes_max / 4),
         held_bytes_max: size(plan.tables_bytes / 9 * 8 / workers),
         publisher_windows_max: size(plan.publisher_windows / workers),
+        object_age_max: settings.object_age_max,
+        sweep_every: settings.sweep_every,
         tracks_max: settings.tracks_max,
         interests_max: settings.interests_max,
         namespaces_max: settings.namespaces_max,

@@ -65,6 +65,9 @@ settings! {
         /// Close a connection that has been silent for this long.
         idle_timeout: Duration = Duration::from_secs(30), "DURATION";
 
+        /// Ask a connection that has been silent for this long whether it is still there.
+        keep_alive: Duration = Duration::from_secs(10), "DURATION";
+
         /// Requests that one session may have open.
         requests_max: usize = 1024, "NUMBER";
 
@@ -76,6 +79,13 @@ settings! {
 
         /// Tracks at the same time, over all sessions.
         tracks_max: usize = 100_000, "NUMBER";
+
+        /// Keep stored groups until their newest object is this old; the newest group of a track is
+        /// kept in any case.
+        object_age_max: Duration = Duration::from_secs(180), "DURATION";
+
+        /// How often groups past their age are looked for; 0s: never, they stay while there is memory.
+        sweep_every: Duration = Duration::from_secs(10), "DURATION";
 
         /// Keep an upstream subscription this long after its last viewer has left.
         linger: Duration = Duration::from_secs(5), "DURATION";

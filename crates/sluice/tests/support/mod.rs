@@ -32,9 +32,16 @@ impl Relay {
 
     /// The same at another address.
     pub fn start_on(listen: &str, arguments: &[&str]) -> Relay {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
-            .args(["relay", "--listen", listen])
-            .args(arguments)
+        Relay::of(
+            Command::new(env!("CARGO_BIN_EXE_sluice"))
+                .args(["relay", "--listen", listen])
+                .args(arguments),
+        )
+    }
+
+    /// What `command` starts.
+    pub fn of(command: &mut Command) -> Relay {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

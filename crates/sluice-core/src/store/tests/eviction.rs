@@ -135,6 +135,9 @@ fn the_newest_group_of_a_track_nobody_watches_goes_before_a_watched_one() {
     assert_eq!((groups(&idle.store).len(), groups(&watched.store).len()), (0, 1));
 }
 
+/// Longer than any test lasts.
+const AGES: Duration = Duration::from_secs(3600);
+
 #[test]
 fn groups_past_the_cache_duration_go_but_the_newest_stays() {
     let mut scene = Scene::new();
@@ -143,13 +146,25 @@ fn groups_past_the_cache_duration_go_but_the_newest_stays() {
     for id in 1..=3 {
         group(&mut scene, camera, id, "x");
     }
-    assert_eq!(scene.store.expire(scene.now), Some(scene.now + Duration::from_secs(7)));
+    assert_eq!(scene.store.expire(scene.now, AGES), 0);
     scene.later(Duration::from_secs(7));
-    scene.store.expire(scene.now);
+    assert_eq!(scene.store.expire(scene.now, AGES), 1);
     assert_eq!(groups(&scene.store), [2, 3]);
     scene.later(Duration::from_secs(60));
-    assert_eq!(scene.store.expire(scene.now), None);
+    assert_eq!(scene.store.expire(scene.now, AGES), 1);
     assert_eq!(groups(&scene.store), [3]);
+}
+
+#[test]
+fn groups_past_their_age_go_even_if_a_stream_of_theirs_never_ends() {
+    let mut scene = Scene::new();
+    let camera = scene.source();
+    let left_open = scene.open(camera, subgroup(1, 0));
+    scene.put(left_open, 0, "x");
+    group(&mut scene, camera, 2, "x");
+    scene.later(Duration::from_secs(10));
+    assert_eq!(scene.store.expire(scene.now, Duration::from_secs(10)), 1);
+    assert_eq!(groups(&scene.store), [2]);
 }
 
 #[test]
