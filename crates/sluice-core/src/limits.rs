@@ -35,8 +35,12 @@ pub struct Limits {
     pub listing_bytes_max: usize,
     /// How long an upstream subscription is kept after its last viewer.
     pub linger: Duration,
-    /// How long viewers of a track are kept after its last publisher was lost.
+    /// How long viewers of a track are kept after its last publisher was lost, and a new viewer
+    /// while an origin that may have its track is away. Viewers of a track that an origin brought are
+    /// kept for as long as they like.
     pub source_hold: Duration,
+    /// How long an origin may take to answer. Then another is asked, or who waits is told.
+    pub origin_wait: Duration,
     /// Longest wait for a publisher that a SUBSCRIBE may ask for.
     pub rendezvous_max: Duration,
     /// Wait for streams that a publisher still owes after PUBLISH_DONE.
@@ -84,6 +88,7 @@ impl Default for Limits {
             listing_bytes_max: 512 << 10,
             linger: Duration::from_secs(5),
             source_hold: Duration::from_secs(5),
+            origin_wait: Duration::from_secs(5),
             rendezvous_max: Duration::from_secs(30),
             done_wait: Duration::from_secs(2),
             done_doubt: Duration::from_millis(200),

@@ -8,46 +8,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use sluice_proto::model::{Interest, TrackNamespace};
 
 use crate::ids::{RequestKey, ScopeId};
+use crate::origin::OriginId;
+
+/// Who has a namespace.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Source {
+    /// A session published it.
+    Peer(RequestKey),
+    /// An origin told of it.
+    Origin(OriginId),
+}
 
 /// Namespaces published and prefixes wanted, of all scopes.
 #[derive(Debug, Default)]
 pub(crate) struct NamespaceTree {
-    published: BTreeMap<(ScopeId, TrackNamespace), BTreeSet<RequestKey>>,
+    published: BTreeMap<(ScopeId, TrackNamespace), BTreeSet<Source>>,
     wanted: BTreeMap<(ScopeId, TrackNamespace), BTreeMap<RequestKey, Interest>>,
 }
 
 impl NamespaceTree {
-    /// Someone publishes a namespace; whether it is new to the scope.
-    pub fn publish(&mut self, scope: ScopeId, namespace: &TrackNamespace, who: RequestKey) -> bool {
-        let publishers = self.published.entry((scope, namespace.clone())).or_default();
-        publishers.insert(who);
-        publishers.len() == 1
+    /// Someone has a namespace.
+    pub fn publish(&mut self, scope: ScopeId, namespace: &TrackNamespace, who: Source) {
+        self.published.entry((scope, namespace.clone())).or_default().insert(who);
     }
 
-    /// Someone ceases to; whether nobody else publishes it.
-    pub fn withdraw(
-        &mut self,
+    /// Someone has it no more.
+    pub fn withdraw(&mut self, scope: ScopeId, namespace: &TrackNamespace, who: Source) {
+        let key = (scope, namespace.clone());
+        let Some(sources) = self.published.get_mut(&key) else { return };
+        sources.remove(&who);
+        if sources.is_empty() {
+            self.published.remove(&key);
+        }
+    }
+
+    /// Who has this very namespace.
+    pub fn sources(
+        &self,
         scope: ScopeId,
         namespace: &TrackNamespace,
-        who: RequestKey,
-    ) -> bool {
-        let key = (scope, namespace.clone());
-        let Some(publishers) = self.published.get_mut(&key) else { return false };
-        publishers.remove(&who);
-        if publishers.is_empty() {
-            self.published.remove(&key);
-            return true;
-        }
-        false
+    ) -> impl Iterator<Item = &Source> {
+        self.published.get(&(scope, namespace.clone())).into_iter().flatten()
     }
 
-    /// Those who publish `namespace` or a prefix of it, nearest first.
+    /// Sessions that publish `namespace` or a prefix of it, nearest first.
     pub fn publishers(&self, scope: ScopeId, namespace: &TrackNamespace) -> Vec<RequestKey> {
         let mut found = Vec::new();
         for prefix in prefixes(namespace) {
-            if let Some(publishers) = self.published.get(&(scope, prefix)) {
-                found.extend(publishers.iter().copied());
-            }
+            found.extend(self.sources(scope, &prefix).filter_map(|source| match source {
+                Source::Peer(who) => Some(*who),
+                Source::Origin(_) => None,
+            }));
         }
         found
     }
@@ -124,6 +135,10 @@ mod tests {
         RequestKey { session, request: RequestId(request) }
     }
 
+    fn peer(who: RequestKey) -> Source {
+        Source::Peer(who)
+    }
+
     fn name(path: &str) -> TrackNamespace {
         TrackNamespace::from_path(path).unwrap()
     }
@@ -131,9 +146,9 @@ mod tests {
     #[test]
     fn publishers_of_a_namespace_are_those_of_its_prefixes_too() {
         let mut tree = NamespaceTree::default();
-        tree.publish(SCOPE, &name("foo"), who(0));
-        tree.publish(SCOPE, &name("foobar"), who(2));
-        tree.publish(SCOPE, &name("foo/bar"), who(4));
+        tree.publish(SCOPE, &name("foo"), peer(who(0)));
+        tree.publish(SCOPE, &name("foobar"), peer(who(2)));
+        tree.publish(SCOPE, &name("foo/bar"), peer(who(4)));
         assert_eq!(tree.publishers(SCOPE, &name("foo/bar/x")), [who(4), who(0)]);
         assert_eq!(tree.publishers(SCOPE, &name("foobar")), [who(2)]);
         assert!(tree.publishers(ScopeId(1), &name("foo")).is_empty());
@@ -143,19 +158,24 @@ mod tests {
     fn namespaces_under_a_prefix_are_found_by_whole_fields() {
         let mut tree = NamespaceTree::default();
         for path in ["a", "a/b", "a/c", "ab", "b"] {
-            tree.publish(SCOPE, &name(path), who(0));
+            tree.publish(SCOPE, &name(path), peer(who(0)));
         }
         assert_eq!(tree.under(SCOPE, &name("a")), [name("a"), name("a/b"), name("a/c")]);
         assert_eq!(tree.under(SCOPE, &name("")).len(), 5);
     }
 
     #[test]
-    fn a_namespace_is_gone_when_its_last_publisher_is() {
+    fn a_namespace_is_gone_when_its_last_source_is() {
         let mut tree = NamespaceTree::default();
-        assert!(tree.publish(SCOPE, &name("a"), who(0)));
-        assert!(!tree.publish(SCOPE, &name("a"), who(2)));
-        assert!(!tree.withdraw(SCOPE, &name("a"), who(0)));
-        assert!(tree.withdraw(SCOPE, &name("a"), who(2)));
+        let sources = [Source::Peer(who(0)), Source::Peer(who(2)), Source::Origin(OriginId(0))];
+        for source in sources {
+            tree.publish(SCOPE, &name("a"), source);
+        }
+        assert_eq!(tree.publishers(SCOPE, &name("a")), [who(0), who(2)], "sessions alone");
+        for (at, source) in sources.into_iter().enumerate() {
+            assert_eq!(tree.under(SCOPE, &name("")).len(), 1, "{at} are gone");
+            tree.withdraw(SCOPE, &name("a"), source);
+        }
         assert_eq!(tree.counts(), (0, 0));
     }
 }

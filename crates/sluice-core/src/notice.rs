@@ -8,6 +8,7 @@ use sluice_proto::session::SessionEnd;
 use sluice_proto::wire::{Place, Violation};
 
 use crate::ids::SessionKey;
+use crate::origin::OriginId;
 use crate::placement::ShardId;
 
 /// Who did something: a session and where it came from.
@@ -55,6 +56,11 @@ pub enum Notice {
         track: FullTrackName,
         /// How long it waits for a publisher; `None` if it was refused.
         waits: Option<Duration>,
+    },
+    /// An origin turned out to be this very relay. Its session is closed.
+    OriginIsThisRelay {
+        /// The origin.
+        origin: OriginId,
     },
     /// A track has its first publisher.
     TrackStarted {

@@ -52,6 +52,12 @@ impl Placement {
         (0..self.shards).map(ShardId).filter(move |shard| *shard != own)
     }
 
+    /// The shard that has the sessions to all origins. One for all: which origin is asked is then
+    /// decided by the one that knows which are there and how far they are.
+    pub fn origins(&self) -> ShardId {
+        ShardId(0)
+    }
+
     /// Where the store and the upstream subscriptions of a track are. A scope is told by its name
     /// (authority and path), as its number differs from shard to shard.
     pub(crate) fn home(&self, scope: &(String, String), track: &FullTrackName) -> ShardId {

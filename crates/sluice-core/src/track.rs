@@ -10,6 +10,7 @@ use sluice_proto::model::{
 use crate::downstream::{Downstream, Phase};
 use crate::fetch::{DownFetch, PendingFetch};
 use crate::ids::{Part, RequestKey, SessionKey, TrackKey};
+use crate::origin::OriginId;
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
 
 /// How an upstream subscription came about.
@@ -39,6 +40,10 @@ pub(crate) struct Upstream {
     pub feeds_open: usize,
     /// It is another shard.
     pub of_shard: bool,
+    /// The priority of the origin that it is, or that the other shard was asked for.
+    pub origin_priority: Option<u8>,
+    /// An origin that did not answer until then is given up.
+    pub answer_by: Option<Instant>,
     /// The update by which that shard was told to go on, until it says from where.
     pub resuming: Option<RequestId>,
     /// How long the home was asked to wait for a publisher.
@@ -57,6 +62,8 @@ impl Upstream {
             doubted_until: None,
             feeds_open: 0,
             of_shard: false,
+            origin_priority: None,
+            answer_by: None,
             resuming: None,
             rendezvous: None,
         }
@@ -120,6 +127,14 @@ pub(crate) struct Track {
     pub unanswered: Vec<RequestKey>,
     /// The best refusal so far, while others may still accept.
     pub refusal: Option<RequestError>,
+    /// The last that brought it was an origin.
+    pub is_of_origin: bool,
+    /// Origins that do not have it, as far as is known.
+    pub refused_by: BTreeSet<OriginId>,
+    /// When origins are asked for it again, as viewers are kept although nobody brings it.
+    pub retry_at: Option<Instant>,
+    /// How often they were.
+    pub retries: u32,
     /// Nobody takes it: until then it is kept.
     pub linger_until: Option<Instant>,
     /// Nobody publishes it any more: until then viewers are kept.
@@ -145,6 +160,10 @@ impl Track {
             up_fetches: BTreeMap::new(),
             unanswered: Vec::new(),
             refusal: None,
+            is_of_origin: false,
+            refused_by: BTreeSet::new(),
+            retry_at: None,
+            retries: 0,
             linger_until: None,
             hold_until: None,
             counted_bytes: 0,
@@ -243,6 +262,7 @@ impl Track {
         });
         let done = self.upstreams.values().filter_map(|up| up.done.as_ref().map(|done| done.3));
         let doubts = self.upstreams.values().filter_map(|up| up.doubted_until);
+        let answers = self.upstreams.values().filter_map(|up| up.answer_by);
         let fetches = self.up_fetches.values().map(|fetch| fetch.until);
         let pending = self.pending_fetches.iter().map(|fetch| fetch.until);
         held.chain(done)
@@ -251,6 +271,8 @@ impl Track {
             .chain(pending)
             .chain(self.linger_until)
             .chain(self.hold_until)
+            .chain(self.retry_at)
+            .chain(answers)
             .min()
     }
 }

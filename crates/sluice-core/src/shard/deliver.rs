@@ -48,6 +48,7 @@ impl Shard {
         for _ in 0..3 {
             self.hear_links(now);
             self.tell_forward();
+            self.await_origins(now);
             self.mark_viewers();
             self.settle_tracks();
             if self.dirty.is_empty() {

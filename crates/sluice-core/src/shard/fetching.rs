@@ -30,6 +30,9 @@ impl Shard {
         let track_id = match &fetch.range {
             FetchRange::Standalone(name, _) => {
                 let name = self.key_for_taker(key, name.clone());
+                if self.is_loop(key, &name) {
+                    return self.refuse(key, id, Self::loop_refusal());
+                }
                 self.track_of(name)
             }
             FetchRange::Joining(subscription, _) => {
@@ -67,7 +70,8 @@ impl Shard {
             return;
         }
         let asked = self.subscribe_upstream(track_id);
-        if !asked && !self.tracks.get(&track_id).is_some_and(|track| track.is_pending()) {
+        let waits = asked || self.awaits_origin(track_id);
+        if !waits && !self.tracks.get(&track_id).is_some_and(|track| track.is_pending()) {
             let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
             self.fail_pending(track_id, &error, now);
         }
@@ -232,6 +236,7 @@ impl Shard {
             None => unknown,
         };
         let source = track.upstreams.get(&who).and_then(|upstream| upstream.source);
+        let tokens = self.tokens_for(who.session);
         let Some((entry, source)) = self.entry_mut(who.session).zip(source) else { return false };
         let filter = LocationFilter::Range(unknown.start, unknown.end);
         let fetch = Fetch {
@@ -241,7 +246,7 @@ impl Shard {
             fill_timeout: None,
             range_filters: Vec::new(),
             include_properties: None,
-            tokens: Vec::new(),
+            tokens,
         };
         let Ok(id) = entry.session.request(Request::Fetch(fetch)) else { return false };
         entry.requests.insert(id, Role::UpFetch(track_id));

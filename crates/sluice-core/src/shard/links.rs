@@ -57,7 +57,7 @@ struct LinkEnd {
 }
 
 impl Links {
-    fn tell(&mut self, shard: ShardId, item: Item) {
+    pub(super) fn tell(&mut self, shard: ShardId, item: Item) {
         self.outbox.entry(shard).or_default().push(item);
     }
 }
@@ -85,6 +85,7 @@ impl Shard {
                     let scope = self.scope_of(&scope);
                     self.enter_link(scope, from, id, Side::Server, now);
                 }
+                Item::Origin(id, news) => self.handle_origin_news(id, news),
                 Item::Frame(id, frame) => {
                     let Some(key) = self.links.by_id.get(&(from, id)).copied() else { continue };
                     if let Some(end) = self.links.ends.get_mut(&key) {

@@ -1,6 +1,7 @@
 //! What shards say to each other.
 
 use crate::link::Frame;
+use crate::origin::{OriginId, OriginNews};
 
 /// A message from one shard to another: everything that one turn has for it.
 ///
@@ -25,4 +26,6 @@ pub(super) enum Item {
     /// From the lower shard: a link for this scope.
     Open(LinkId, (String, String)),
     Frame(LinkId, Frame),
+    /// From the shard that has the sessions to origins.
+    Origin(OriginId, OriginNews),
 }

@@ -1,8 +1,8 @@
 //! The state machine of one worker: sessions, tracks, and what flows between them.
 //!
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
-//! `retain` is what of the past is kept, `publisher` what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
-//! the shard asks of publishers, `data` objects coming in, `fetching` fetches and fills, `deliver`
+//! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
+//! the shard asks of publishers, `origins` of other relays, `retain` what of the past is kept, `data` objects coming in, `fetching` fetches and fills, `deliver`
 //! objects going out.
 
 mod data;
@@ -11,6 +11,7 @@ mod fetching;
 mod held;
 mod links;
 mod message;
+mod origins;
 mod publisher;
 mod remote;
 mod retain;
@@ -37,6 +38,7 @@ use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
 use crate::limits::Limits;
 use crate::namespace::NamespaceTree;
 use crate::notice::{Census, Notice, PeerName};
+use crate::origin::{Offer, OriginId, Origins, RelayId};
 use crate::placement::{Placement, ShardId};
 use crate::store::{FeedKey, Payloads, TrackStore};
 use crate::timers::Timers;
@@ -83,6 +85,8 @@ enum Role {
     StatusFor(RequestKey),
     /// A TRACK_STATUS of ours to the home, for fetches that wait here.
     Probe(TrackId),
+    /// An interest of ours in namespaces of an origin.
+    OriginInterest(Offer),
     /// A request of ours that tells another shard of what a session here asked for.
     Spread(SpreadKey),
 }
@@ -101,6 +105,10 @@ struct SessionEntry {
     scope: ScopeId,
     /// The shard at the other end, if it is no peer but one of ours.
     link: Option<ShardId>,
+    /// The origin at the other end, if it is one.
+    origin: Option<OriginId>,
+    /// The relay at the other end, if it says that it is one.
+    relay: Option<RelayId>,
     /// Setup is done and its scope known.
     is_greeted: bool,
     requests: BTreeMap<RequestId, Role>,
@@ -149,6 +157,9 @@ pub struct Shard {
     placement: Placement,
     links: Links,
     spreads: BTreeMap<SpreadKey, Spread>,
+    origins: Origins,
+    /// Subscriptions that origins were asked for in this turn.
+    asked_origins: Vec<(TrackId, RequestKey)>,
     sessions: Slab<SessionEntry>,
     generations: u32,
     /// Of authority and path, as long as a session has them.
@@ -195,6 +206,8 @@ impl Shard {
             placement,
             links: Links::default(),
             spreads: BTreeMap::new(),
+            origins: Origins::default(),
+            asked_origins: Vec::new(),
             sessions: Slab::new(),
             generations: 0,
             scopes: BTreeMap::new(),
@@ -238,6 +251,8 @@ impl Shard {
             session,
             scope: ScopeId::default(),
             link,
+            origin: None,
+            relay: None,
             is_greeted: false,
             requests: BTreeMap::new(),
             streams_in: HashMap::new(),
@@ -301,9 +316,13 @@ impl Shard {
             SessionEvent::UpdateResponse { id, update_id, result } => {
                 self.handle_update_response(key, (id, update_id), result, now);
             }
-            SessionEvent::Namespace { .. }
-            | SessionEvent::NamespaceDone { .. }
-            | SessionEvent::PublishBlocked { .. }
+            SessionEvent::Namespace { id, suffix } => {
+                self.handle_namespace_news(key, id, &suffix, true);
+            }
+            SessionEvent::NamespaceDone { id, suffix } => {
+                self.handle_namespace_news(key, id, &suffix, false);
+            }
+            SessionEvent::PublishBlocked { .. }
             | SessionEvent::StateNotify { .. }
             | SessionEvent::OutWritable { .. }
             | SessionEvent::OutAcked { .. }
@@ -339,6 +358,7 @@ impl Shard {
             entry.scope = scope;
         }
         self.open_links(scope, now);
+        self.greet_relay(session, implementation.as_deref().and_then(RelayId::of));
         self.notice(Notice::SessionReady { session, implementation });
     }
 
@@ -406,13 +426,14 @@ impl Shard {
                 self.status_answered(key, id, who, Response::Error(error));
             }
             Some(Role::Probe(track)) => self.probe_answered(key, id, track, None, now),
-            Some(Role::Spread(_)) => self.forget(key, id),
+            Some(Role::Spread(_) | Role::OriginInterest(_)) => self.forget(key, id),
             None => {}
         }
     }
 
     /// Ends a session and everything it published or took.
     fn end_session(&mut self, key: SessionKey, end: SessionEnd, now: Instant) {
+        self.origin_session_gone(key);
         let Some(entry) = self.entry_mut(key) else { return };
         let streams: Vec<InStream> = entry.streams_in.drain().map(|(_, stream)| stream).collect();
         let roles: Vec<(RequestId, Role)> =

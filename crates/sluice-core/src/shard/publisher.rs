@@ -11,6 +11,7 @@ use sluice_proto::wire::RequestTransport;
 use super::{Role, Shard, SpreadKey};
 use crate::downstream::Phase;
 use crate::ids::{Part, SessionKey, TrackId};
+use crate::namespace::Source;
 use crate::notice::Notice;
 use crate::store::{DeliveryRule, PriorityRule, SourceRules};
 use crate::track::{Origin, Upstream};
@@ -36,25 +37,19 @@ impl Shard {
             return self.refuse(key, id, error);
         }
         entry.namespaces += 1;
+        let who = Self::request_key(key, id);
+        if let Some(origin) = entry.origin {
+            return self.accept_origin_namespace(who, origin, namespace);
+        }
         entry.requests.insert(id, Role::Namespace(namespace.clone()));
         let scope = entry.scope;
         self.grant_window(key);
-        let who = Self::request_key(key, id);
         if of_shard || self.spread(SpreadKey::Namespace(scope, namespace.clone(), who), who) {
             self.namespace_known(who);
         }
-        if self.namespaces.publish(scope, &namespace, who) {
-            for (interested, interest, prefix) in self.namespaces.interested(scope, &namespace) {
-                if !interest.namespaces() {
-                    continue;
-                }
-                let Some(suffix) = namespace.suffix(&prefix) else { continue };
-                if let Some(entry) = self.entry_mut(interested.session) {
-                    entry.session.namespace(interested.request, suffix);
-                    self.dirty.insert(interested.session);
-                }
-            }
-        }
+        self.change_namespace(scope, &namespace, |tree| {
+            tree.publish(scope, &namespace, Source::Peer(who));
+        });
         // Tracks that someone takes or waits for are asked of the new publisher too.
         let wanted: Vec<TrackId> = self
             .tracks
@@ -81,21 +76,15 @@ impl Shard {
         self.forget(key, id);
         let Some(entry) = self.entry_mut(key) else { return };
         entry.namespaces = entry.namespaces.saturating_sub(1);
-        let scope = entry.scope;
+        let (scope, origin) = (entry.scope, entry.origin);
         let who = Self::request_key(key, id);
+        if let Some(origin) = origin {
+            return self.origin_untells(origin, namespace);
+        }
         self.unspread(&SpreadKey::Namespace(scope, namespace.clone(), who), who);
-        if !self.namespaces.withdraw(scope, namespace, who) {
-            return;
-        }
-        for (interested, interest, prefix) in self.namespaces.interested(scope, namespace) {
-            let Some(suffix) = namespace.suffix(&prefix) else { continue };
-            if let Some(entry) = self.entry_mut(interested.session)
-                && interest.namespaces()
-            {
-                entry.session.namespace_done(interested.request, suffix);
-                self.dirty.insert(interested.session);
-            }
-        }
+        self.change_namespace(scope, namespace, |tree| {
+            tree.withdraw(scope, namespace, Source::Peer(who));
+        });
     }
 
     pub(super) fn handle_publish(
@@ -114,6 +103,13 @@ impl Shard {
             let error = RequestError::new(RequestCode::UnsupportedExtension, reason);
             return self.refuse(key, id, error);
         }
+        let origin = self.entry(key).and_then(|entry| entry.origin);
+        let origin = origin.and_then(|id| self.origins.get(id));
+        if origin.is_some_and(|origin| !origin.offers(publish.track.namespace())) {
+            let error = RequestError::new(RequestCode::Uninterested, "not of this origin");
+            return self.refuse(key, id, error);
+        }
+        let origin_priority = origin.map(|origin| origin.terms.priority);
         let name = self.key_for_publisher(key, publish.track.clone());
         let part = name.part;
         let Some(track_id) = self.track_of(name) else {
@@ -135,6 +131,7 @@ impl Shard {
         let who = Self::request_key(key, id);
         let mut upstream = Upstream::new(Origin::Publish, Some(source), forward);
         upstream.of_shard = of_shard;
+        upstream.origin_priority = origin_priority;
         track.upstreams.insert(who, upstream);
         if let Some(entry) = self.entry_mut(key) {
             entry.requests.insert(id, Role::Upstream(track_id));
@@ -164,6 +161,8 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         track.hold_until = None;
         track.refusal = None;
+        track.refused_by.clear();
+        (track.retry_at, track.retries) = (None, 0);
         if let Some(largest) = largest {
             track.store.report_largest(largest);
         }

@@ -117,7 +117,10 @@ impl Shard {
         let Some(track) = self.tracks.get(&track_id) else { return };
         let pending = track.is_pending();
         let is_replica = track.key.part == Part::Replica;
-        let rendezvous = rendezvous.filter(|wait| !wait.is_zero());
+        let mut rendezvous = rendezvous.filter(|wait| !wait.is_zero());
+        if self.awaits_origin(track_id) {
+            rendezvous = rendezvous.max(Some(self.limits.source_hold));
+        }
         // A home that waits for a publisher does so for the most patient viewer.
         if (asked || pending) && !(is_replica && rendezvous.is_some()) {
             return;
@@ -130,6 +133,7 @@ impl Shard {
                 if let Some(down) = self.downstream_mut(who, track_id) {
                     down.phase = Phase::Held { until: now + wait };
                 }
+                self.schedule_retry(track_id, now);
             }
             None => {
                 let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");
@@ -148,6 +152,9 @@ impl Shard {
     ) -> Option<RequestError> {
         if is_reserved(request.track.namespace()) {
             return Some(RequestError::new(RequestCode::DoesNotExist, "a reserved namespace"));
+        }
+        if self.is_loop(key, name) {
+            return Some(Self::loop_refusal());
         }
         if let Err(error) = no_range_filters(&request.range_filters, request.fill.as_ref()) {
             return Some(error);
@@ -324,7 +331,9 @@ impl Shard {
         interest: Interest,
     ) {
         if interest.namespaces() {
-            for namespace in self.namespaces.under(scope, prefix) {
+            let mut known = self.namespaces.under(scope, prefix);
+            known.retain(|namespace| self.sees_namespace(who.session, scope, namespace));
+            for namespace in known {
                 let Some(suffix) = namespace.suffix(prefix) else { continue };
                 if let Some(entry) = self.entry_mut(who.session) {
                     entry.session.namespace(who.request, suffix);
@@ -504,7 +513,11 @@ impl Shard {
             return self.answer_status(who, known);
         }
         let is_known = established.is_some();
-        let published = !self.namespaces.publishers(name.scope, name.name.namespace()).is_empty();
+        if self.is_loop(key, &name) {
+            return self.refuse(key, id, Self::loop_refusal());
+        }
+        let published = !self.namespaces.publishers(name.scope, name.name.namespace()).is_empty()
+            || self.has_origin(name.name.namespace());
         let track = if is_known || published { self.track_of(name) } else { None };
         let Some(track_id) = track else {
             let error = RequestError::new(RequestCode::DoesNotExist, "nobody publishes it");

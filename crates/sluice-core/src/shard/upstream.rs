@@ -9,6 +9,7 @@ use sluice_proto::model::{
 };
 use sluice_proto::session::{CommandError, RequestEnd, Response};
 
+use super::origins::Asked;
 use super::{InStream, Role, Shard, TimerKey};
 use crate::downstream::Phase;
 use crate::ids::{Part, RequestKey, SessionKey, TrackId};
@@ -16,18 +17,25 @@ use crate::track::{Origin, Upstream};
 
 impl Shard {
     /// Subscribes to a track at every publisher of its namespace that is not asked yet
-    /// (MOQT-18 §9.5). Whether anyone was asked now.
+    /// (MOQT-18 §9.5), and where there is none, at its origins. Whether anyone was asked now.
     pub(super) fn subscribe_upstream(&mut self, track_id: TrackId) -> bool {
+        let asked = |session| Asked { session, origin: None, tokens: Vec::new() };
+        let publishers = self.publishers_of(track_id).into_iter().map(asked).collect();
+        let any = self.ask(track_id, publishers);
+        self.ask_origins(track_id) || any
+    }
+
+    /// Subscribes to a track at those of `sources` that are not asked yet. Whether any was.
+    pub(super) fn ask(&mut self, track_id: TrackId, mut sources: Vec<Asked>) -> bool {
         let Some(track) = self.tracks.get(&track_id) else { return false };
         let key = track.key.clone();
         let wanted = track.wants_objects();
         let rendezvous = if key.part == Part::Replica { track.rendezvous() } else { None };
-        let mut publishers = self.publishers_of(track_id);
-        publishers.retain(|session| !track.is_asked_of(*session));
-        publishers.sort();
-        publishers.dedup();
+        sources.retain(|asked| !track.is_asked_of(asked.session));
+        sources.sort_by_key(|asked| asked.session);
+        sources.dedup_by_key(|asked| asked.session);
         let mut any = false;
-        for session in publishers {
+        for Asked { session, origin, tokens } in sources {
             // A shard that offered the track brings objects already, or does once it is told.
             let offered = self
                 .tracks
@@ -45,6 +53,7 @@ impl Shard {
                 filter: LocationFilter::NextObject,
                 forward: Some(forward),
                 rendezvous_timeout: rendezvous,
+                tokens,
                 ..Subscribe::default()
             };
             let Ok(id) = entry.session.request(Request::Subscribe(request)) else { continue };
@@ -54,6 +63,10 @@ impl Shard {
             let mut upstream = Upstream::new(Origin::Subscribe, None, forward);
             upstream.rendezvous = rendezvous;
             upstream.of_shard = of_shard;
+            upstream.origin_priority = origin;
+            if origin.is_some() {
+                self.asked_origins.push((track_id, Self::request_key(session, id)));
+            }
             if let Some(track) = self.tracks.get_mut(&track_id) {
                 track.upstreams.insert(Self::request_key(session, id), upstream);
             }
@@ -100,6 +113,7 @@ impl Shard {
                 if let Some(track) = self.tracks.get_mut(&track) {
                     let source = track.store.add_source(rules);
                     if let Some(upstream) = track.upstream_of(key, id) {
+                        upstream.answer_by = None;
                         upstream.source = Some(source);
                     }
                 }
@@ -143,7 +157,7 @@ impl Shard {
         }
     }
 
-    fn upstream_refused(
+    pub(super) fn upstream_refused(
         &mut self,
         key: SessionKey,
         id: RequestId,
@@ -154,7 +168,11 @@ impl Shard {
         self.forget(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let refused = track.upstreams.remove(&Self::request_key(key, id));
+        if refused.as_ref().is_some_and(|upstream| upstream.origin_priority.is_some()) {
+            self.note_refusal(track_id, key);
+        }
         let asked = refused.and_then(|upstream| upstream.rendezvous);
+        let Some(track) = self.tracks.get(&track_id) else { return };
         if track.key.part == Part::Replica && self.home_waits_more(track_id, &error, asked) {
             return;
         }
@@ -166,7 +184,10 @@ impl Shard {
         if track.is_established() || track.is_pending() {
             return self.update_forward(track_id);
         }
-        let refusal = track.refusal.take();
+        if self.ask_origins(track_id) {
+            return;
+        }
+        let refusal = self.tracks.get_mut(&track_id).and_then(|track| track.refusal.take());
         let error = refusal
             .unwrap_or_else(|| RequestError::new(RequestCode::DoesNotExist, "nobody publishes it"));
         self.fail_waiting(track_id, &error, now);
@@ -305,6 +326,7 @@ impl Shard {
         for who in finished {
             let Some(track) = self.tracks.get_mut(&track_id) else { return };
             let Some(upstream) = track.upstreams.remove(&who) else { continue };
+            track.is_of_origin = upstream.origin_priority.is_some();
             if let Some(source) = upstream.source {
                 track.store.remove_source(source, ResetCode::Cancelled);
             }
@@ -314,6 +336,9 @@ impl Shard {
             }
             self.forget(who.session, who.request);
             self.fresh.insert(track_id);
+            if upstream.origin_priority.is_some() && !self.is_link(who.session) {
+                self.note_refusal(track_id, who.session);
+            }
             let (code, reason) = match upstream.done {
                 Some((code, reason, ..)) => (code, reason),
                 None => (DoneCode::Internal, String::new()),
@@ -333,6 +358,7 @@ impl Shard {
         self.forget(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(upstream) = track.upstreams.remove(&Self::request_key(key, id)) else { return };
+        track.is_of_origin = upstream.origin_priority.is_some();
         match upstream.source {
             Some(source) => {
                 track.store.remove_source(source, ResetCode::Cancelled);
@@ -341,7 +367,7 @@ impl Shard {
                 self.source_gone(track_id, word, now);
             }
             None => {
-                if !track.is_established() && !track.is_pending() {
+                if !track.is_established() && !track.is_pending() && !self.ask_origins(track_id) {
                     let error = RequestError::new(RequestCode::DoesNotExist, "the publisher left");
                     self.fail_waiting(track_id, &error, now);
                     self.without_source(track_id, now);
@@ -369,7 +395,10 @@ impl Shard {
                 }
                 return self.without_source(track_id, now);
             }
+            // This one lost its publisher; another may have it.
+            Some((DoneCode::Internal, _)) if self.ask_origins(track_id) => return,
             Some((code, reason)) => {
+                let Some(track) = self.tracks.get_mut(&track_id) else { return };
                 track.described = false;
                 self.end_track(track_id, code, &reason);
             }
@@ -390,10 +419,11 @@ impl Shard {
             if track.key.part == Part::Ingest {
                 track.described = false;
                 self.end_track(track_id, DoneCode::GoingAway, "its publisher left");
-            } else {
+            } else if !track.is_of_origin {
                 track.hold_until = Some(now + hold);
             }
         }
+        self.schedule_retry(track_id, now);
         self.track_unwanted(track_id, now);
     }
 
@@ -428,6 +458,7 @@ impl Shard {
             self.refuse_downstream(who, track_id, error, now);
         }
         self.expire_fetches(track_id, now);
+        self.origins_due(track_id, now);
         self.finish_upstreams(track_id, now);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         if track.hold_until.is_some_and(|at| now >= at) {

@@ -1,5 +1,6 @@
 //! A relay and scripted peers of every draft over simulated links: what it owes each of them. `scene` is the stage; each other file is one part of the relay's behaviour.
 
+mod origins;
 mod publish;
 mod retain;
 mod scene;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sluice_core::{
-    Limits, Placement, Scoping, SessionKey, Shard, ShardId, ShardMessage, Transports,
+    Limits, OriginId, OriginTerms, Placement, RelayId, Scoping, SessionKey, Shard, ShardId,
+    ShardMessage, Transports,
 };
 use sluice_proto::model::*;
 use sluice_proto::session::*;
@@ -128,18 +129,58 @@ impl Scene {
 
     /// A peer of `draft` that `shard` serves, set up.
     pub fn peer_at(&mut self, shard: usize, draft: Draft) -> PeerId {
-        let protocol = Some(draft.token().to_owned());
+        let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
+        self.client_at(shard, &config)
+    }
+
+    fn client_at(&mut self, shard: usize, config: &SessionConfig) -> PeerId {
+        let protocol = config.drafts.first().map(|draft| draft.token().to_owned());
         let link = LinkConfig { protocol, ..LinkConfig::default() };
         let (link, client, server) = self.network.connect(link);
         let now = self.network.now();
         let worker = &mut self.workers[shard];
         let key = worker.shard.open_session(&self.config, server.info(), now);
         worker.ends.0.insert(key, server);
-        let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
-        let session = Session::new(&config, client.info(), now);
+        self.enter(shard, key, link, client, config)
+    }
+
+    /// A peer that calls itself this relay.
+    pub fn relay_at(&mut self, shard: usize, relay: RelayId) -> PeerId {
+        self.client_at(shard, &named(Draft::D18, relay))
+    }
+
+    /// Says which origins there are.
+    pub fn set_origins(&mut self, origins: Vec<OriginTerms>) {
+        for worker in &mut self.workers {
+            worker.shard.set_origins(THIS_RELAY, origins.clone());
+        }
+    }
+
+    /// The relay connects to an origin, which speaks `draft` and calls itself `relay`.
+    pub fn origin(&mut self, origin: u16, draft: Draft, relay: RelayId) -> PeerId {
+        let protocol = Some(draft.token().to_owned());
+        let link = LinkConfig { protocol, ..LinkConfig::default() };
+        let (link, client, server) = self.network.connect(link);
+        let now = self.network.now();
+        let worker = &mut self.workers[0];
+        let (id, config) = (OriginId(origin), &self.config);
+        let key = worker.shard.open_origin(id, config, client.info(), now);
+        worker.ends.0.insert(key, client);
+        self.enter(0, key, link, server, &named(draft, relay))
+    }
+
+    fn enter(
+        &mut self,
+        shard: usize,
+        key: SessionKey,
+        link: Link,
+        transport: LinkEnd,
+        config: &SessionConfig,
+    ) -> PeerId {
+        let session = Session::new(config, transport.info(), self.network.now());
         self.peers.push(Peer {
             session,
-            transport: client,
+            transport,
             link,
             shard,
             key,
@@ -153,7 +194,7 @@ impl Scene {
         let peer = PeerId(self.peers.len() - 1);
         self.run();
         let ready = self.peers[peer.0].events.pop_front();
-        assert!(matches!(ready, Some(SessionEvent::Ready(_))), "{draft}: {ready:?}");
+        assert!(matches!(ready, Some(SessionEvent::Ready(_))), "{config:?}: {ready:?}");
         peer
     }
 
@@ -667,6 +708,14 @@ impl Peer {
             self.ends.push((incoming.request, incoming.group, end));
         }
     }
+}
+
+/// What the relay of a scene is called.
+pub const THIS_RELAY: RelayId = RelayId(1);
+
+fn named(draft: Draft, relay: RelayId) -> SessionConfig {
+    let implementation = relay.sign("a relay");
+    SessionConfig { drafts: vec![draft], implementation, ..SessionConfig::default() }
 }
 
 pub fn namespace(path: &str) -> TrackNamespace {

@@ -40,6 +40,10 @@ pub fn write(notice: &Notice) {
                 None => "nobody publishes this track: the viewer was told so".to_owned(),
             }
         ),
+        Notice::OriginIsThisRelay { origin } => tracing::warn!(
+            origin = origin.0,
+            "an origin is this very relay: take its entry out of the origins file"
+        ),
         Notice::TrackStarted { track } => tracing::info!(%track, "track started"),
         Notice::TrackEnded { track, reason } => tracing::info!(%track, reason, "track ended"),
         Notice::MalformedTrack { peer, track, reason } => tracing::warn!(
