@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use sluice_client::Target;
-use sluice_net::dial::{Dial, Via};
+use sluice_net::dial::Dial;
 use sluice_net::tls::ClientTls;
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
 use sluice_proto::session::SessionConfig;
@@ -147,17 +147,10 @@ impl<M: Member> Fleet<M> {
     fn dial(&mut self, now: Instant) -> Result<(), BenchError> {
         while self.handshakes.len() < HANDSHAKES_MAX {
             let Some(member) = self.waiting.pop_front() else { return Ok(()) };
-            let protocols = self.setup.drafts.iter().map(|draft| draft.token().to_owned());
-            let via = match self.target.carrier {
-                Carrier::Quic => Via::Quic { protocols: protocols.collect() },
-                Carrier::WebTransport => Via::WebTransport {
-                    authority: self.target.authority(),
-                    path: self.target.path.clone(),
-                    protocols: protocols.collect(),
-                },
-            };
+            let via = self.target.via(&self.setup.drafts);
             let server_name = &self.target.host;
-            let dial = Dial { remote: self.remote, server_name, tls: &self.tls, via };
+            let (remote, tls) = (self.remote, &self.tls);
+            let dial = Dial { remote, server_name, tls, via, patience: None };
             let key = self.net.connect(now, dial)?;
             self.members.insert(key, member);
             self.handshakes.insert(key);

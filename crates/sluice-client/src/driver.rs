@@ -4,13 +4,15 @@
 //! turn: messages, datagrams, timeouts, the peer, flush, send.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use sluice_net::dial::{Dial, DialError, Via};
-use sluice_net::tls::{CertificateDer, ClientTls, DefaultTimeProvider, RootCertStore, TlsError};
+use sluice_net::dial::{Dial, DialError};
+use sluice_net::tls::{
+    CertificateDer, ClientTls, DefaultTimeProvider, RootCertStore, TlsError, certificate_fault,
+};
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
 use sluice_proto::model::{
     FetchOk, Publish, RequestCode, RequestError, RequestId, SessionCode, SubscribeOk,
@@ -36,6 +38,9 @@ use crate::watch::{OfferedTrack, WatchNews};
 pub enum Trust {
     /// Those with a certificate that a public root vouches for.
     System,
+    /// Those with a certificate that a public root vouches for, or one of these, or that is one of
+    /// these. Names and dates have to be right.
+    SystemAnd(Vec<CertificateDer<'static>>),
     /// Those with a certificate that one of these authorities vouches for.
     Authorities(Vec<CertificateDer<'static>>),
     /// Those with a certificate of one of these SHA-256 hashes.
@@ -267,18 +272,9 @@ impl Driver {
         config.discover_mtu = socket.never_fragments();
         let mut net = Net::new(config);
         let tls = options.trust.tls()?;
-        let protocols: Vec<String> =
-            options.drafts.iter().map(|draft| draft.token().to_owned()).collect();
-        let via = match target.carrier {
-            Carrier::Quic => Via::Quic { protocols },
-            Carrier::WebTransport => Via::WebTransport {
-                authority: target.authority(),
-                path: target.path.clone(),
-                protocols,
-            },
-        };
         let now = Instant::now();
-        let dial = Dial { remote, server_name: &target.host, tls: &tls, via };
+        let via = target.via(&options.drafts);
+        let dial = Dial { remote, server_name: &target.host, tls: &tls, via, patience: None };
         let key = net.connect(now, dial)?;
         let raw = target.carrier == Carrier::Quic;
         let setup = SessionConfig {
@@ -647,30 +643,22 @@ impl Driver {
     }
 }
 
-/// The first address of a target, and the first of the other family if there is one.
 fn resolve(target: &Target) -> Result<(SocketAddr, Option<SocketAddr>), ConnectError> {
     let failed = |reason| ConnectError::Resolve { host: target.host.clone(), reason };
-    let found = (target.host.as_str(), target.port).to_socket_addrs().map_err(failed)?;
-    let found: Vec<SocketAddr> = found.collect();
-    let Some(first) = found.first() else {
-        let nothing = std::io::ErrorKind::NotFound;
-        return Err(failed(std::io::Error::new(nothing, "the name has no address")));
-    };
-    let other = found.iter().find(|address| address.is_ipv4() != first.is_ipv4());
-    Ok((*first, other.copied()))
+    target.addresses().map_err(failed)
 }
 
 impl Trust {
     /// What TLS has to be told of it.
     pub fn tls(&self) -> Result<ClientTls, TlsError> {
         let trust = match self {
-            Trust::System => {
-                let mut roots = RootCertStore::empty();
-                for root in rustls_native_certs::load_native_certs().certs {
-                    // A root that the library cannot read vouches for nobody.
-                    let _ = roots.add(root);
+            Trust::System => sluice_net::tls::Trust::Roots(Arc::new(system_roots())),
+            Trust::SystemAnd(certificates) => {
+                let mut roots = system_roots();
+                for certificate in certificates {
+                    roots.add(certificate.clone()).map_err(TlsError::Certificate)?;
                 }
-                sluice_net::tls::Trust::Roots(Arc::new(roots))
+                sluice_net::tls::Trust::RootsAndCertificates(Arc::new(roots), certificates.clone())
             }
             Trust::Authorities(certificates) => {
                 let mut roots = RootCertStore::empty();
@@ -690,14 +678,21 @@ impl Trust {
     }
 }
 
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    for root in rustls_native_certs::load_native_certs().certs {
+        // A root that the library cannot read vouches for nobody.
+        let _ = roots.add(root);
+    }
+    roots
+}
+
 /// What the end of a session that never began says. The TLS library tells its faults in words
 /// alone.
 fn refusal(target: String, end: &SessionEnd) -> ConnectError {
-    const BAD_CERTIFICATE: &str = "invalid peer certificate: ";
     const NO_COMMON_ALPN: &str = "handshake failed: error 120";
     match end {
-        SessionEnd::Lost(text) if text.contains(BAD_CERTIFICATE) => {
-            let said = text.rsplit(BAD_CERTIFICATE).next().unwrap_or_default();
+        SessionEnd::Lost(text) if let Some(said) = certificate_fault(text) => {
             let reason = match said {
                 "ApplicationVerificationFailure" => "another hash".to_owned(),
                 "UnknownIssuer" => "nobody known vouches for it".to_owned(),

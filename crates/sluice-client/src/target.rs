@@ -1,7 +1,13 @@
 //! Where to connect.
 
 use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
+
+use sluice_net::dial::Via;
+use sluice_proto::transport::Carrier;
+use sluice_proto::wire::Draft;
 
 use url::Url;
 
@@ -12,7 +18,7 @@ const DEFAULT_PORT: u16 = 443;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     /// How MOQT is carried.
-    pub carrier: sluice_proto::transport::Carrier,
+    pub carrier: Carrier,
     /// Name or address, without brackets.
     pub host: String,
     /// UDP port.
@@ -43,13 +49,35 @@ impl Target {
         let host = self.url_host();
         if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
     }
+
+    /// How to carry MOQT there, offering these drafts.
+    pub fn via(&self, drafts: &[Draft]) -> Via {
+        let protocols = drafts.iter().map(|draft| draft.token().to_owned()).collect();
+        match self.carrier {
+            Carrier::Quic => Via::Quic { protocols },
+            Carrier::WebTransport => Via::WebTransport {
+                authority: self.authority(),
+                path: self.path.clone(),
+                protocols,
+            },
+        }
+    }
+
+    /// Asks the system for its addresses, which may take a while: the first, and the first of the
+    /// other family if there is one.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
+        let found: Vec<SocketAddr> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
+        let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let first = *found.first().ok_or_else(nothing)?;
+        let other = found.iter().find(|address| address.is_ipv4() != first.is_ipv4());
+        Ok((first, other.copied()))
+    }
 }
 
 impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        use sluice_proto::transport::Carrier;
         let wrong = || TargetError::NotAUrl(text.to_owned());
         let url = Url::parse(text).map_err(|_| wrong())?;
         let carrier = match url.scheme() {
@@ -70,8 +98,8 @@ impl FromStr for Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.carrier {
-            sluice_proto::transport::Carrier::WebTransport => "https",
-            sluice_proto::transport::Carrier::Quic => "moqt",
+            Carrier::WebTransport => "https",
+            Carrier::Quic => "moqt",
         };
         write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }
@@ -80,7 +108,6 @@ impl fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_proto::transport::Carrier;
 
     #[test]
     fn both_schemes_are_read_and_written_back() {

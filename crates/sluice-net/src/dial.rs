@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn_proto::crypto::rustls::QuicClientConfig;
 
@@ -18,6 +19,9 @@ pub struct Dial<'a> {
     pub tls: &'a ClientTls,
     /// How MOQT is to be carried.
     pub via: Via,
+    /// How long the handshake may take, and silence after that, where it is not what the limits say.
+    /// A quarter of it is when a silent server is asked whether it is there.
+    pub patience: Option<Duration>,
 }
 
 /// How a client wants MOQT carried, with the versions that it speaks.

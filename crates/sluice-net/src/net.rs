@@ -175,13 +175,24 @@ impl Net {
         let mut id = [0; 16];
         self.dial_ids.fill(&mut id);
         let id = quinn_proto::ConnectionId::new(&id);
+        let (limits, transport) = match dial.patience {
+            None => (self.limits.clone(), self.client_transport.clone()),
+            Some(patience) => {
+                let limits = NetLimits {
+                    handshake_timeout: patience,
+                    idle_timeout: patience,
+                    keep_alive: patience / 4,
+                    ..(*self.limits).clone()
+                };
+                let transport = Arc::new(limits.transport());
+                (Arc::new(limits), transport)
+            }
+        };
         let mut config = quinn_proto::ClientConfig::new(dial.crypto()?);
-        config
-            .transport_config(self.client_transport.clone())
-            .initial_dst_cid_provider(Arc::new(move || id));
+        config.transport_config(transport).initial_dst_cid_provider(Arc::new(move || id));
         let (handle, quic) = self.endpoint.connect(now, config, dial.remote, dial.server_name)?;
         let opening = Opening::Dialed(dial.via);
-        Ok(self.insert(now, handle, quic, opening))
+        Ok(self.insert(now, handle, quic, opening, limits))
     }
 
     /// One UDP datagram arrived. `local_ip` is the address it was sent to, if known.
@@ -316,7 +327,8 @@ impl Net {
         match self.endpoint.accept(incoming, now, &mut answer, None) {
             Ok((handle, quic)) => {
                 self.counters.accepted += 1;
-                self.insert(now, handle, quic, Opening::Accepted(protocols));
+                let limits = self.limits.clone();
+                self.insert(now, handle, quic, Opening::Accepted(protocols), limits);
             }
             Err(error) => {
                 self.counters.failed_handshakes += 1;
@@ -340,6 +352,7 @@ impl Net {
         handle: ConnectionHandle,
         quic: quinn_proto::Connection,
         opening: Opening,
+        limits: Arc<NetLimits>,
     ) -> ConnectionKey {
         let index = handle.0;
         if self.slots.len() <= index {
@@ -348,8 +361,7 @@ impl Net {
         let slot = &mut self.slots[index];
         debug_assert!(slot.connection.is_none(), "the library reused a live handle");
         let key = ConnectionKey { index: index as u32, generation: slot.generation };
-        slot.connection =
-            Some(Box::new(Connection::new(now, key, quic, opening, self.limits.clone())));
+        slot.connection = Some(Box::new(Connection::new(now, key, quic, opening, limits)));
         self.open += 1;
         self.handshakes += 1;
         self.settle(now, index, Wake::Always);

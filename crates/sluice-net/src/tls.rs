@@ -7,8 +7,10 @@ use std::time::Duration;
 use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 
 pub use rustls::RootCertStore;
@@ -94,6 +96,10 @@ impl fmt::Debug for ServerTls {
 pub enum Trust {
     /// Those with a valid chain to one of these roots, for the name dialed.
     Roots(Arc<RootCertStore>),
+    /// Those with a valid chain to one of these roots, and those whose certificate is one of these,
+    /// for the name dialed and in its dates. A certificate that signed itself often says that it is
+    /// an authority, which chains do not let a server be.
+    RootsAndCertificates(Arc<RootCertStore>, Vec<CertificateDer<'static>>),
     /// Those whose certificate has one of these SHA-256 hashes, whatever its name and dates.
     CertificateHashes(Vec<[u8; 32]>),
     /// All of them. Anyone on the path can read and change everything.
@@ -112,11 +118,23 @@ impl ClientTls {
     pub fn new(trust: Trust, clock: Arc<dyn TimeProvider>) -> Result<ClientTls, TlsError> {
         let provider = provider();
         let algorithms = provider.signature_verification_algorithms;
+        let chain_provider = provider.clone();
         let builder = rustls::ClientConfig::builder_with_details(provider, clock)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsError::Certificate)?;
         let mut config = match trust {
             Trust::Roots(roots) => builder.with_root_certificates(roots),
+            Trust::RootsAndCertificates(roots, certificates) => {
+                let chains = WebPkiServerVerifier::builder_with_provider(roots, chain_provider)
+                    .build()
+                    .map_err(|error| {
+                        TlsError::Certificate(rustls::Error::General(error.to_string()))
+                    })?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(OwnVerifier {
+                    chains,
+                    certificates,
+                }))
+            }
             Trust::CertificateHashes(hashes) => {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(HashVerifier {
                     hashes: Some(hashes),
@@ -167,6 +185,79 @@ impl TimeProvider for FixedTime {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+const BAD_CERTIFICATE: &str = "invalid peer certificate: ";
+
+/// What is wrong with a server's certificate, if that is why a connection failed. The TLS library
+/// tells its faults in words alone.
+pub fn certificate_fault(reason: &str) -> Option<&str> {
+    reason.rsplit_once(BAD_CERTIFICATE).map(|(_, said)| said)
+}
+
+/// Takes what chains to a root, and certificates that it knows themselves.
+#[derive(Debug)]
+struct OwnVerifier {
+    chains: Arc<WebPkiServerVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for OwnVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.chains.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // The library says so after it has looked at the dates and before it looks at the name.
+            Err(error) if is_authority(&error) && self.certificates.contains(end_entity) => {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                verify_server_name(&parsed, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate was refused as it says that it is an authority.
+fn is_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else {
+        return false;
+    };
+    other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
 /// Compares the certificate's hash, or accepts every certificate when it has no hashes. The

@@ -166,7 +166,8 @@ impl Cloud {
             },
         };
         let remote = self.ports[shard].address;
-        let dial = Dial { remote, server_name: "relay.test", tls: &self.client_tls, via };
+        let dial =
+            Dial { remote, server_name: "relay.test", tls: &self.client_tls, via, patience: None };
         let net = self.ports[port].net.clone();
         net.borrow_mut().connect(now, dial).expect("a first connection of a fresh port");
         self.exchange();

@@ -192,6 +192,7 @@ impl Echo {
                 path: "/moq".into(),
                 protocols: vec!["new".into(), "old".into()],
             },
+            patience: None,
         };
         echo.net.connect(Instant::now(), dial).unwrap();
         echo

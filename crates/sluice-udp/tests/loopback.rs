@@ -29,6 +29,7 @@ fn a_megabyte_crosses_loopback_in_order_over_ipv4_and_ipv6() {
             server_name: "localhost",
             tls: &tls,
             via: Via::Quic { protocols: vec!["test".into()] },
+            patience: None,
         };
         client.net.connect(Instant::now(), dial).unwrap();
 

@@ -58,6 +58,14 @@ const FLAGS: &[Flag] = &[
             ]),
         },
     },
+    Flag {
+        name: "moq_origins_config",
+        default: None,
+        translate: |text| match text {
+            "" => Ok(Vec::new()),
+            file => Ok(vec![format!("--origins={file}")]),
+        },
+    },
 ];
 
 /// The arguments as ours. Those of other commands are left as they are.

@@ -102,7 +102,13 @@ impl World {
         let clock = FixedTime { since_epoch: Duration::from_secs(1_700_000_100) };
         let tls =
             ClientTls::new(Trust::CertificateHashes(vec![self.hash]), Arc::new(clock)).unwrap();
-        let dial = Dial { remote: self.server.address, server_name: "localhost", tls: &tls, via };
+        let dial = Dial {
+            remote: self.server.address,
+            server_name: "localhost",
+            tls: &tls,
+            via,
+            patience: None,
+        };
         self.client.net.connect(self.now, dial).unwrap()
     }
 

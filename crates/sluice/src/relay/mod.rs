@@ -3,6 +3,7 @@
 mod certificate;
 mod log;
 mod memory;
+mod origins;
 mod quiet;
 mod web;
 mod worker;
@@ -11,11 +12,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use sluice_core::{Limits, Placement, Scoping, Shard, ShardId};
+use sluice_core::{Limits, Placement, RelayId, Scoping, Shard, ShardId};
 use sluice_net::tls::ServerTls;
 use sluice_net::{NetConfig, NetLimits, NetSecrets};
 use sluice_proto::session::SessionConfig;
@@ -29,6 +30,9 @@ use crate::settings::{self, ByteSize, RelaySettings};
 use crate::signals::Signals;
 use certificate::Certificate;
 use memory::MemoryPlan;
+use origins::file::OriginSettings;
+use origins::status::OriginBoard;
+use origins::{Origins, Reach};
 use worker::{Mailbox, Team, Worker, WorkerMessage};
 
 /// More than any machine has use for; connection ids have room for as many shards.
@@ -78,14 +82,18 @@ impl Relay {
     /// Binds, makes or reads the certificate, and starts the threads.
     pub fn start(settings: &RelaySettings) -> Result<Relay> {
         let plan = MemoryPlan::of(settings)?;
+        let origins = origins::read(settings)?;
+        let board = OriginBoard::new(&origins);
         let certificate = Certificate::obtain(settings)?;
         let sockets = sockets(settings)?;
         let address = sockets[0].local_address().context("the socket has no address")?;
         let protocols: Vec<&str> = settings.drafts.iter().map(|draft| draft.token()).collect();
         let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
             .map_err(|error| certificate::explained(error, settings))?;
-        let (mailboxes, finished) = start_workers(settings, &plan, sockets, &tls)?;
-        let has_web = start_web(address, &certificate.sha256)?;
+        let seats = seats(sockets)?;
+        let origins = (origins, board.clone());
+        let (mailboxes, finished) = start_workers(settings, &plan, seats, &tls, origins)?;
+        let has_web = start_web(address, &certificate.sha256, board)?;
         Ok(Relay {
             address,
             has_web,
@@ -196,38 +204,65 @@ fn explained(error: BindError) -> anyhow::Error {
     anyhow!("UDP {error}; {cure}")
 }
 
-/// Starts a thread for each socket. The first word from the receiver is the end of them all: each
+/// What a worker gets beside the rest of the relay.
+struct Seat {
+    udp: UdpLoop,
+    discover_mtu: bool,
+    reach: Reach,
+    sender: Sender<WorkerMessage>,
+    inbox: Receiver<WorkerMessage>,
+}
+
+/// A seat for each socket.
+fn seats(sockets: Vec<Socket>) -> Result<Vec<Seat>> {
+    let seat = |socket: Socket| {
+        let discover_mtu = socket.never_fragments();
+        let reach = Reach::of(socket.local_address().context("the socket has no address")?);
+        let udp = UdpLoop::new(socket).context("cannot poll the socket")?;
+        let (sender, inbox) = channel();
+        Ok(Seat { udp, discover_mtu, reach, sender, inbox })
+    };
+    sockets.into_iter().map(seat).collect()
+}
+
+/// Starts a thread for each seat. The first word from the receiver is the end of them all: each
 /// ends once all are drained, or when its socket fails.
 fn start_workers(
     settings: &RelaySettings,
     plan: &MemoryPlan,
-    sockets: Vec<Socket>,
+    seats: Vec<Seat>,
     tls: &ServerTls,
+    (origins, board): (Vec<OriginSettings>, OriginBoard),
 ) -> Result<(Vec<Mailbox>, Receiver<()>)> {
     let (done, finished) = channel();
     let shared = random()?;
     let placement_key = u64::from_le_bytes(random()?);
+    let relay = RelayId(u64::from_le_bytes(random()?));
     let scoping = if settings.scoped { Scoping::ByAuthorityAndPath } else { Scoping::One };
-    let count = sockets.len() as u16;
-    let (mut mailboxes, mut seats) = (Vec::new(), Vec::new());
-    for socket in sockets {
-        let discover_mtu = socket.never_fragments();
-        let udp = UdpLoop::new(socket).context("cannot poll the socket")?;
-        let (sender, inbox) = channel();
-        mailboxes.push(Mailbox::new(sender, udp.waker()));
-        seats.push((udp, discover_mtu, inbox));
-    }
+    let config = session_config(settings, relay);
+    let count = seats.len() as u16;
+    let mailbox = |seat: &Seat| Mailbox::new(seat.sender.clone(), seat.udp.waker());
+    let mailboxes: Vec<Mailbox> = seats.iter().map(mailbox).collect();
     let undrained = Arc::new(AtomicUsize::new(mailboxes.len()));
     let team = Team { mailboxes: mailboxes.clone(), undrained };
-    for (number, (udp, discover_mtu, inbox)) in seats.into_iter().enumerate() {
+    let terms = origins::terms(&origins);
+    let mut origins = Some(origins);
+    for (number, seat) in seats.into_iter().enumerate() {
         let mut net = NetConfig::new(NetSecrets { shared, seed: random()? });
         net.shard = number as u8;
         net.server = Some(tls.clone());
-        net.discover_mtu = discover_mtu;
+        net.discover_mtu = seat.discover_mtu;
         net.limits = net_limits(settings, plan);
         let placement = Placement::new(ShardId(number as u16), count, placement_key);
-        let shard = Shard::new(limits(settings, plan), scoping, placement);
-        let worker = Worker::new(udp, net, session_config(settings), shard, team.clone(), inbox);
+        let mut shard = Shard::new(limits(settings, plan), scoping, placement);
+        shard.set_origins(relay, terms.clone());
+        let own = if placement.own() == placement.origins() { origins.take() } else { None };
+        let start = (u64::from_le_bytes(random()?), Instant::now());
+        let (patience, board) = (settings.origin_timeout, board.clone());
+        let origins =
+            Origins::new(own.unwrap_or_default(), &config, patience, seat.reach, board, start)?;
+        let parts = (shard, origins);
+        let worker = Worker::new(seat.udp, net, config.clone(), parts, team.clone(), seat.inbox);
         let done = done.clone();
         std::thread::Builder::new()
             .name(format!("sluice-worker-{number}"))
@@ -241,10 +276,10 @@ fn start_workers(
     Ok((mailboxes, finished))
 }
 
-fn session_config(settings: &RelaySettings) -> SessionConfig {
+fn session_config(settings: &RelaySettings, relay: RelayId) -> SessionConfig {
     let mut config = SessionConfig {
         drafts: settings.drafts.clone(),
-        implementation: concat!("sluice/", env!("CARGO_PKG_VERSION")).to_owned(),
+        implementation: relay.sign(concat!("sluice/", env!("CARGO_PKG_VERSION"))),
         ..SessionConfig::default()
     };
     let limits = &mut config.limits;
@@ -319,7 +354,7 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 
 /// Serves the certificate's hash on TCP of the same port. A port that is taken there is said,
 /// not fatal: MOQT does not need it.
-fn start_web(address: SocketAddr, sha256: &str) -> Result<bool> {
+fn start_web(address: SocketAddr, sha256: &str, origins: OriginBoard) -> Result<bool> {
     let listener = match TcpListener::bind(address) {
         Ok(listener) => listener,
         Err(error) => {
@@ -335,6 +370,7 @@ fn start_web(address: SocketAddr, sha256: &str) -> Result<bool> {
     let drafts: Vec<String> = Draft::ALL.iter().map(Draft::to_string).collect();
     let state = web::WebState {
         certificate_sha256: sha256.to_owned(),
+        origins,
         greeting: format!(
             "Sluice {} relays Media over QUIC here (drafts {}).\n\nWebTransport: https:// on this \
              port, any path. Raw QUIC: moqt:// on this port.\nCertificate hash: \

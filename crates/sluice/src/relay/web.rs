@@ -1,19 +1,25 @@
-//! HTTP on TCP of the relay's port: the development certificate's hash, and a word for people
-//! who open the address in a browser.
+//! HTTP on TCP of the relay's port: the development certificate's hash, a word for people who open
+//! the address in a browser, and for this machine how the origins are.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::extract::ConnectInfo;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+use super::origins::status::OriginBoard;
 
 /// What the web side knows of the relay.
 #[derive(Clone, Debug)]
 pub struct WebState {
     /// SHA-256 of the certificate, lower-case hexadecimal.
     pub certificate_sha256: String,
+    /// How the origins are.
+    pub origins: OriginBoard,
     /// Lines for people.
     pub greeting: String,
 }
@@ -22,18 +28,32 @@ pub struct WebState {
 pub async fn serve(listener: TcpListener, state: WebState) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, router(Arc::new(state))).await
+    let service = router(Arc::new(state)).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await
 }
 
 fn router(state: Arc<WebState>) -> Router {
-    let hash = state.clone();
+    let (hash, origins) = (state.clone(), state.origins.clone());
     Router::new()
         .route(
             "/certificate.sha256",
             // Pages of any origin may read it: it is what they need to trust this relay.
             get(move || async move { text(hash.certificate_sha256.clone()) }),
         )
+        .route(
+            "/origins",
+            get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { status(peer, &origins) }),
+        )
         .route("/", get(move || async move { text(state.greeting.clone()) }))
+}
+
+/// How the origins are, for this machine alone.
+fn status(peer: SocketAddr, origins: &OriginBoard) -> Response {
+    if !peer.ip().to_canonical().is_loopback() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, origins.to_json(Instant::now())).into_response()
 }
 
 fn text(body: String) -> impl IntoResponse {

@@ -4,19 +4,21 @@
 //! workers, send, sleep. Nothing is shared between workers but their mailboxes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use sluice_core::{SessionKey, Shard, ShardId, ShardMessage, Transports};
+use sluice_core::{Notice, OriginId, SessionKey, Shard, ShardId, ShardMessage, Transports};
 use sluice_net::ids::shard_of;
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent};
 use sluice_proto::session::{ReadProgress, SessionConfig};
-use sluice_proto::transport::{Carrier, PeerInfo, Transport};
+use sluice_proto::transport::{Carrier, PeerInfo, Side, Transport};
 use sluice_udp::{Datagram, LoopWaker, UdpLoop};
 
 use super::log;
+use super::origins::Origins;
 use super::quiet::QuietSessions;
 
 /// What other threads tell a worker.
@@ -32,6 +34,8 @@ pub enum WorkerMessage {
     Shard(ShardId, ShardMessage),
     /// A datagram that came to another worker's socket, of a connection that is here.
     Datagram(Datagram),
+    /// The addresses of an origin, the second of the other family, were looked up.
+    Found(OriginId, std::io::Result<(SocketAddr, Option<SocketAddr>)>),
     /// Nothing but a reason to look up: all workers are drained.
     Finish,
 }
@@ -103,6 +107,7 @@ pub struct Worker {
     /// Connections that have more to read than one turn takes.
     unread: BTreeSet<ConnectionKey>,
     quiet: QuietSessions,
+    origins: Origins,
     draining: bool,
     /// The others were told that nothing is left here.
     drained: bool,
@@ -129,7 +134,7 @@ impl Worker {
         udp: UdpLoop,
         net: NetConfig,
         config: SessionConfig,
-        shard: Shard,
+        (shard, origins): (Shard, Origins),
         team: Team,
         inbox: Receiver<WorkerMessage>,
     ) -> Self {
@@ -145,6 +150,7 @@ impl Worker {
             connections: HashMap::new(),
             unread: BTreeSet::new(),
             quiet: QuietSessions::default(),
+            origins,
             draining: false,
             drained: false,
         }
@@ -166,6 +172,7 @@ impl Worker {
             }
             self.net.handle_timeout(now);
             self.take_net_events(now);
+            self.look_up_origins(now);
             self.shard.handle_timeout(now);
             let connections = &self.connections;
             let mut lent = Lent { net: &mut self.net, connections, now };
@@ -234,7 +241,8 @@ impl Worker {
             return Some(Instant::now());
         }
         let own = [self.net.poll_timeout(), self.shard.poll_timeout(), self.quiet.poll_timeout()];
-        own.into_iter().flatten().min()
+        let origins = self.origins.poll_timeout();
+        own.into_iter().chain([origins]).flatten().min()
     }
 
     fn take_messages(&mut self, now: Instant) {
@@ -242,6 +250,7 @@ impl Worker {
             match message {
                 WorkerMessage::Drain { uri, at_most } => {
                     self.draining = true;
+                    self.origins.end();
                     self.net.set_accepting(false);
                     self.shard.drain(&uri, now + at_most);
                     for connection in self.sessions.keys() {
@@ -256,6 +265,9 @@ impl Worker {
                 WorkerMessage::Datagram(datagram) => {
                     self.team.mailboxes[self.number].stray.fetch_sub(1, Ordering::Relaxed);
                     take_datagram(&mut self.net, datagram, now);
+                }
+                WorkerMessage::Found(id, found) => {
+                    self.origins.dial(id, found, &mut self.net, now);
                 }
                 WorkerMessage::Finish => {}
             }
@@ -273,6 +285,7 @@ impl Worker {
                 NetEvent::Active { key } => self.serve(key, now),
                 NetEvent::Closed { key, reason } => {
                     self.unread.remove(&key);
+                    self.origins.closed(key, &reason, now);
                     if let Some(session) = self.sessions.remove(&key) {
                         self.shard.lose_session(session, &format!("{reason:?}"), now);
                         self.connections.remove(&session);
@@ -287,7 +300,20 @@ impl Worker {
             Carrier::Quic => "quic",
             Carrier::WebTransport => "webtransport",
         };
-        let session = self.shard.open_session(&self.config, info, now);
+        let session = match self.origins.connected(key) {
+            None => self.shard.open_session(&self.config, info, now),
+            Some((origin, Some(config))) => {
+                let session = self.shard.open_origin(origin, &config, info, now);
+                self.origins.entered(key, session);
+                session
+            }
+            Some((_, None)) => {
+                if let Some(mut transport) = self.net.transport(key, now) {
+                    transport.close(0, "another address was faster");
+                }
+                return;
+            }
+        };
         tracing::info!(
             %session,
             remote = %info.remote,
@@ -296,7 +322,9 @@ impl Worker {
             path = info.path.as_deref().unwrap_or(""),
             "connected"
         );
-        self.quiet.watch(session, now);
+        if info.side == Side::Server {
+            self.quiet.watch(session, now);
+        }
         self.sessions.insert(key, session);
         self.connections.insert(session, key);
         self.serve(key, now);
@@ -308,6 +336,25 @@ impl Worker {
         if self.shard.handle_session(session, &mut transport, now) == ReadProgress::More {
             self.unread.insert(key);
         }
+        if self.origins.awaits(key)
+            && let Some(setup) = self.shard.session(session).filter(|setup| setup.is_ready())
+            && let Some(dialect) = setup.dialect()
+        {
+            self.origins.is_up(key, &dialect.draft().to_string(), now);
+        }
+    }
+
+    /// Asks the system for the addresses of origins whose time has come. That may take a while, so
+    /// each question has a thread of its own.
+    fn look_up_origins(&mut self, now: Instant) {
+        while let Some((id, target)) = self.origins.poll_lookup(now) {
+            let mailbox = self.team.mailboxes[self.number].clone();
+            let look_up = move || mailbox.send(WorkerMessage::Found(id, target.addresses()));
+            let spawned = std::thread::Builder::new().name("sluice-resolve".into()).spawn(look_up);
+            if let Err(error) = spawned {
+                self.origins.dial(id, Err(error), &mut self.net, now);
+            }
+        }
     }
 
     fn log(&mut self, now: Instant) {
@@ -317,6 +364,9 @@ impl Worker {
             }
         }
         while let Some(notice) = self.shard.poll_notice() {
+            if let Notice::SessionClosed { peer, end } = &notice {
+                self.origins.note_end(peer.session, end);
+            }
             log::write(&notice);
         }
     }

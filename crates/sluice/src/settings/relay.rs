@@ -33,6 +33,16 @@ settings! {
         /// relay is in one scope, whatever path it uses.
         scoped: bool = false, "BOOL";
 
+        /// Other relays to ask for what no publisher of this one has: a JSON file, docs/origins.md.
+        origins: Option<PathBuf> = None, "FILE";
+
+        /// Start with the origins that can be used, where the file has mistakes; without it the relay
+        /// does not start.
+        origins_partial: bool = false, "BOOL";
+
+        /// An origin that has been silent for this long is gone, and dialed again.
+        origin_timeout: Duration = Duration::from_secs(5), "DURATION";
+
         /// Worker threads, each with a socket and a shard of the sessions. Memory and connections
         /// are divided evenly among them.
         workers: usize = 1, "NUMBER";

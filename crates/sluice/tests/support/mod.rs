@@ -3,6 +3,7 @@
 
 mod client;
 pub mod ffmpeg;
+pub mod origin;
 pub mod quic;
 pub mod tool;
 
@@ -179,10 +180,14 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// A PEM file of one block.
 pub fn pem(label: &str, der: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(pem_text(label, der).as_bytes()).expect("written");
+    file
+}
+
+/// One block of PEM.
+pub fn pem_text(label: &str, der: &[u8]) -> String {
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let pem = format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    file.write_all(pem.as_bytes()).expect("written");
-    file
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }

@@ -1,0 +1,395 @@
+//! Relays that feed each other, as processes: what a viewer at one end sees of a publisher at the
+//! other, and what becomes of it when those between them die.
+#![allow(clippy::print_stdout, reason = "figures for people")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rcgen::CertificateParams;
+use sluice_client::{Client, Join, NamespaceNews, Object, Reader, TrackWriter};
+use sluice_proto::model::{
+    FullTrackName, GroupId, Location, LocationFilter, RangeEnd, TrackName, TrackNamespace,
+    TrackProperties,
+};
+use sluice_proto::wire::Draft;
+use support::Relay;
+use support::origin::Place;
+use tokio::sync::mpsc;
+
+/// Origins that are killed say nothing: the shorter this is, the sooner it is noticed.
+const SOON: [&str; 2] = ["--origin-timeout", "500ms"];
+
+fn run(scenario: impl Future<Output = ()>) {
+    support::runtime().block_on(async {
+        tokio::time::timeout(Duration::from_secs(120), scenario).await.expect("it ends in time");
+    });
+}
+
+fn namespace() -> TrackNamespace {
+    TrackNamespace::from_path("live/cam").unwrap()
+}
+
+fn track() -> FullTrackName {
+    FullTrackName::new(namespace(), TrackName::new("video").unwrap()).unwrap()
+}
+
+async fn publisher(relay: &Relay, draft: Draft) -> (Client, TrackWriter) {
+    let client = relay.connect("moqt", draft).await;
+    client.publish_namespace(namespace()).await.unwrap();
+    let writer = client.open_track(track(), TrackProperties::default());
+    (client, writer)
+}
+
+async fn next(reader: &mut Reader) -> (String, Vec<u8>) {
+    let object = reader.next().await.unwrap().expect("the subscription goes on");
+    (object.location.to_string(), object.payload.to_vec())
+}
+
+/// First a relay for publishers, last one for viewers.
+struct Chain {
+    places: [Place; 3],
+    relays: [Relay; 3],
+}
+
+impl Chain {
+    /// Each hop with its own draft and carrier.
+    fn start(first: Draft, second: Draft) -> Chain {
+        let places = [Place::new(), Place::new(), Place::new()];
+        let hops = [("moqt", first), ("https", second)];
+        let relays = [0, 1, 2].map(|at| Self::start_one(&places, at, hops));
+        relays[2].logged(&["origin is there"]);
+        relays[1].logged(&["origin is there"]);
+        Chain { places, relays }
+    }
+
+    fn start_one(places: &[Place; 3], at: usize, hops: [(&str, Draft); 2]) -> Relay {
+        let Some(before) = at.checked_sub(1) else { return places[0].start(&[], &SOON) };
+        let (scheme, draft) = hops[before];
+        let drafts = format!(r#", "drafts": [{draft}]"#);
+        places[at].start(&[places[before].entry(scheme, &drafts)], &SOON)
+    }
+
+    /// Kills a relay by its process id and starts it again.
+    fn restart(&mut self, at: usize, hops: [(&str, Draft); 2]) {
+        kill(&mut self.relays[at]);
+        self.relays[at] = Self::start_one(&self.places, at, hops);
+    }
+}
+
+fn kill(relay: &mut Relay) {
+    let killed = Command::new("kill").args(["-KILL", &relay.id().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    relay.wait();
+}
+
+#[test]
+fn a_chain_of_three_relays_carries_every_draft_to_every_draft() {
+    let drafts = &Draft::ALL;
+    for (index, first) in drafts.iter().enumerate() {
+        let second = drafts[(index + 1) % drafts.len()];
+        let chain = Chain::start(*first, second);
+        run(async {
+            let (_publisher, mut writer) = publisher(&chain.relays[0], second).await;
+            writer.write(Object::new(0, 0, "old")).await.unwrap();
+            writer.end_group(GroupId(0));
+            writer.write(Object::new(1, 0, "key")).await.unwrap();
+            let mut readers = Vec::new();
+            for draft in drafts {
+                let viewer = chain.relays[2].connect("moqt", *draft).await;
+                let mut reader = viewer.subscribe(track(), Join::CurrentGroup).await.unwrap();
+                let first = next(&mut reader).await;
+                assert_eq!(first, ("1/0".to_owned(), b"key".to_vec()), "{draft}: joined");
+                readers.push((viewer, reader));
+            }
+            writer.wanted().await.unwrap();
+            writer.write(Object::new(1, 1, vec![7; 50_000])).await.unwrap();
+            writer.end_group(GroupId(1));
+            for (_, reader) in &mut readers {
+                assert_eq!(next(reader).await, ("1/1".to_owned(), vec![7; 50_000]));
+            }
+            let range = RangeEnd { group: GroupId(1), object: None };
+            let range = LocationFilter::Range(Location::ZERO, range);
+            let mut past = readers[0].0.fetch(track(), range).await.unwrap();
+            let mut places = Vec::new();
+            while let Some(object) = past.next().await.unwrap() {
+                places.push(object.location.to_string());
+            }
+            assert_eq!(places, ["0/0", "1/0", "1/1"]);
+            let mut watch = readers[0].0.watch_namespaces(namespace()).await.unwrap();
+            assert!(matches!(watch.next().await, Some(NamespaceNews::Announced(_))));
+        });
+    }
+}
+
+/// Writes an object each 20 ms, a group of 25 of them, wherever it is told to, for ever.
+async fn broadcast(
+    mut relays: mpsc::Receiver<(sluice_client::Target, sluice_client::ConnectOptions)>,
+) {
+    let (target, options) = relays.recv().await.expect("a relay");
+    let mut to = (target, options);
+    let mut group = 0;
+    loop {
+        let Ok(client) = Client::connect(&to.0, to.1.clone()).await else { continue };
+        let mut writer = client.open_track(track(), TrackProperties::default());
+        client.publish_namespace(namespace()).await.unwrap();
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        let write = async {
+            loop {
+                group += 1;
+                for object in 0..25 {
+                    beat.tick().await;
+                    if writer.write(Object::new(group, object, "frame")).await.is_err() {
+                        return std::future::pending().await;
+                    }
+                }
+                writer.end_group(GroupId(group));
+            }
+        };
+        tokio::select! {
+            () = write => {}
+            next = relays.recv() => match next {
+                Some(next) => to = next,
+                None => return,
+            },
+        }
+    }
+}
+
+/// Numbers that differ from run to run; printed, so that a run can be understood.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self, from: u64, to: u64) -> Duration {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis(from + (self.0 >> 33) % (to - from))
+    }
+}
+
+#[test]
+fn a_viewers_subscription_survives_the_death_of_every_relay_before_it() {
+    let hops = [("moqt", Draft::D16), ("https", Draft::D20)];
+    let mut chain = Chain::start(hops[0].1, hops[1].1);
+    let mut moments = Moments(std::process::id().into());
+    println!("moments from {}", moments.0);
+    run(async {
+        let (publish_at, places) = mpsc::channel(1);
+        let at = |chain: &Chain| {
+            let relay = &chain.relays[0];
+            (relay.target("moqt"), relay.options(&[Draft::D18]))
+        };
+        let publishing = tokio::spawn(broadcast(places));
+        publish_at.send(at(&chain)).await.unwrap();
+        let viewer = chain.relays[2].connect("https", Draft::D14).await;
+        let mut watch = viewer.watch_namespaces(namespace()).await.unwrap();
+        assert!(matches!(watch.next().await, Some(NamespaceNews::Announced(_))));
+        let mut reader = viewer.subscribe(track(), Join::NextObject).await.unwrap();
+        let mut seen = BTreeSet::new();
+        let mut last = Location::ZERO;
+        for round in 0..10 {
+            let calm = Instant::now() + moments.next(100, 1500);
+            while Instant::now() < calm {
+                let object = reader.next().await.unwrap().expect("the subscription goes on");
+                assert!(seen.insert(object.location), "{} came twice", object.location);
+                last = last.max(object.location);
+            }
+            let killed = Instant::now();
+            chain.restart(1 - round % 2, hops);
+            if round % 2 == 1 {
+                publish_at.send(at(&chain)).await.unwrap();
+            }
+            // What was on its way may still come; then there is a gap, and what follows it.
+            let resumed = loop {
+                let object = reader.next().await.unwrap().expect("the subscription goes on");
+                assert!(seen.insert(object.location), "{} came twice", object.location);
+                let jump = object.location.group.0 > last.group.0 + 1
+                    || object.location.object.0 > last.object.0 + 1;
+                let late = killed.elapsed() > Duration::from_millis(300);
+                let before = last;
+                last = last.max(object.location);
+                if jump || late {
+                    break (before, object.location);
+                }
+            };
+            println!(
+                "round {round}: relay {} killed, {} to {} after {} ms",
+                2 - round % 2,
+                resumed.0,
+                resumed.1,
+                killed.elapsed().as_millis()
+            );
+        }
+        publishing.abort();
+    });
+}
+
+/// A publisher with a session to each of two origins, and fifty viewers at a relay that has both.
+async fn two_origins(priorities: [u8; 2]) -> Vec<BTreeSet<Location>> {
+    let places = [Place::new(), Place::new()];
+    let mut origins = [0, 1].map(|at| places[at].start(&[], &[]));
+    let edge = Place::new();
+    let entries =
+        [0, 1].map(|at| places[at].entry("moqt", &format!(r#", "priority": {}"#, priorities[at])));
+    let edge = edge.start(&entries, &SOON);
+    edge.logged_after(&["origin is there"], 1);
+    let (_first, mut one) = publisher(&origins[0], Draft::D18).await;
+    let (_second, mut two) = publisher(&origins[1], Draft::D18).await;
+    let mut viewers = Vec::new();
+    for index in 0..50 {
+        let client = edge.connect("moqt", Draft::ALL[index % Draft::ALL.len()]).await;
+        let reader = client.subscribe(track(), Join::NextObject).await.unwrap();
+        viewers.push((client, reader));
+    }
+    one.wanted().await.unwrap();
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
+    let write = async {
+        for group in 0..4 {
+            for object in 0..20 {
+                beat.tick().await;
+                for writer in [&mut one, &mut two] {
+                    // One of them is dead after a while.
+                    let _ = writer.write(Object::new(group, object, "frame")).await;
+                }
+                if (group, object) == (1, 2) {
+                    kill(&mut origins[0]);
+                }
+            }
+            one.end_group(GroupId(group));
+            two.end_group(GroupId(group));
+        }
+    };
+    let read = async {
+        let mut all = Vec::new();
+        for (_, reader) in &mut viewers {
+            let mut seen = BTreeSet::new();
+            while !seen.contains(&Location::new(3, 19)) {
+                let object = reader.next().await.unwrap().expect("the subscription goes on");
+                assert!(seen.insert(object.location), "{} came twice", object.location);
+            }
+            all.push(seen);
+        }
+        all
+    };
+    tokio::join!(write, read).1
+}
+
+#[test]
+fn the_death_of_one_of_two_origins_costs_fifty_viewers_at_most_one_group() {
+    run(async {
+        for (priorities, groups_max) in [([0, 0], 0), ([0, 1], 1)] {
+            let all = two_origins(priorities).await;
+            assert_eq!(all.len(), 50);
+            for seen in all {
+                let whole = |group: &u64| {
+                    (0..20).all(|object| seen.contains(&Location::new(*group, object)))
+                };
+                let lost: Vec<u64> = (0..4).filter(|group| !whole(group)).collect();
+                assert!(lost.len() <= groups_max, "{priorities:?}: {lost:?} of 4 groups");
+            }
+        }
+    });
+}
+
+#[test]
+fn two_relays_that_list_each_other_serve_what_there_is_and_refuse_what_there_is_not() {
+    let places = [Place::new(), Place::new()];
+    let entries = [0, 1].map(|at| places[at].entry("moqt", ""));
+    let relays = [0, 1].map(|at| places[at].start(&entries[1 - at..2 - at], &SOON));
+    for relay in &relays {
+        relay.logged(&["origin is there"]);
+    }
+    run(async {
+        let viewer = relays[1].connect("moqt", Draft::D18).await;
+        assert!(viewer.subscribe(track(), Join::NextObject).await.is_err(), "nobody has it");
+        let (client, mut writer) = publisher(&relays[0], Draft::D18).await;
+        let mut readers = Vec::new();
+        for relay in &relays {
+            let viewer = relay.connect("https", Draft::D20).await;
+            let reader = viewer.subscribe(track(), Join::NextObject).await.unwrap();
+            readers.push((viewer, reader));
+        }
+        writer.wanted().await.unwrap();
+        writer.write(Object::new(0, 0, "one")).await.unwrap();
+        for (_, reader) in &mut readers {
+            assert_eq!(next(reader).await, ("0/0".to_owned(), b"one".to_vec()));
+        }
+        // It ends, and nothing of it is left going round.
+        writer.finish().await.unwrap();
+        client.close().await;
+        for (_, reader) in &mut readers {
+            while let Some(object) = reader.next().await.unwrap() {
+                assert!(object.payload.is_empty(), "{} came twice", object.location);
+            }
+        }
+        assert!(viewer.subscribe(track(), Join::NextObject).await.is_err(), "nobody has it");
+    });
+}
+
+/// What a relay says of an origin with this certificate, in whose file `fields` stand.
+fn said_of(certificate: CertificateParams, fields: &str) -> String {
+    let (origin, edge) = (Place::with(certificate), Place::new());
+    let _origin = origin.start(&[], &[]);
+    let edge = edge.start(&[origin.entry("https", fields)], &SOON);
+    edge.logged(&["origin not reached"])
+}
+
+fn of_names(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn a_wrong_certificate_is_a_line_with_the_origin_the_reason_and_what_to_do() {
+    let other = Place::new();
+    let unknown = format!(r#", "origincertpath": "{}""#, other.certificate.display());
+    let text = said_of(of_names(&["localhost"]), &unknown);
+    assert!(text.contains("nobody that is trusted vouches for it"), "{text}");
+    assert!(text.contains("let origincertpath name its certificate"), "{text}");
+
+    let text = said_of(of_names(&["elsewhere.example"]), "");
+    assert!(text.contains("not valid for name \"localhost\""), "{text}");
+    assert!(text.contains("let originaddress name a host that it is for"), "{text}");
+
+    let mut expired = of_names(&["localhost"]);
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let text = said_of(expired, "");
+    assert!(text.contains("expired") && text.contains("renew it at the origin"), "{text}");
+}
+
+#[test]
+fn mistakes_in_the_file_stop_the_relay_unless_it_may_go_on_without() {
+    let (origin, edge) = (Place::new(), Place::new());
+    let _origin = origin.start(&[], &[]);
+    let unresolved = r#"{"friendlyname": "gone", "tracknamespace": "live",
+        "originaddress": "https://nowhere.invalid/moq"}"#;
+    let unknown = r#"{"friendlyname": "odd", "tracknamespace": "live", "priorty": 1,
+        "originaddress": "moqt://localhost/moq"}"#;
+    let file = edge.folder.path().join("list.json");
+    let list = format!(r#"{{"origins": [{}, {unresolved}, {unknown}]}}"#, origin.entry("moqt", ""));
+    std::fs::write(&file, list).unwrap();
+    let relay = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["relay", "--listen", "127.0.0.1:0", "-moq_origins_config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&relay.stderr);
+    assert_eq!(relay.status.code(), Some(1), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let odd = "origins[2] \"odd\", priorty: unknown field: did you mean `priority`?";
+    assert_eq!(lines[0], format!("sluice: {}: {odd}", file.display()));
+    let gone = "origins[1] \"gone\", originaddress: `nowhere.invalid` cannot be resolved";
+    assert!(lines[1].starts_with(&format!("sluice: {}: {gone}", file.display())), "{text}");
+
+    let file = file.to_str().unwrap();
+    let relay = Relay::start(&["--origins", file, "--origins-partial"]);
+    relay.logged(&["priorty: unknown field"]);
+    relay.logged(&["origin is there"]);
+    relay.logged(&["origin not reached", "its name has no address", "tried again"]);
+    let url = format!("http://{}/origins", relay.address);
+    let status = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+    assert!(status.contains(r#""state":"up""#) && status.contains(r#""state":"down""#), "{status}");
+}
