@@ -33,6 +33,18 @@ impl<'a> Input<'a> {
         named.unwrap_or(Draft::ALL[usize::from(byte) % Draft::ALL.len()]).dialect()
     }
 
+    /// The same among all that a server speaks.
+    pub(crate) fn served_dialect(&mut self) -> &'static Dialect {
+        let byte = self.rest.first().copied();
+        match Draft::SERVED.into_iter().find(|draft| Some(draft.number()) == byte) {
+            Some(draft) => {
+                self.byte();
+                draft.dialect()
+            }
+            None => self.dialect(),
+        }
+    }
+
     /// A length of one byte and that many bytes, or what there is of them.
     pub(crate) fn chunk(&mut self) -> Bytes {
         let length = usize::from(self.byte()).min(self.rest.len());

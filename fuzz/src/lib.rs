@@ -9,6 +9,7 @@ mod control;
 mod datagram;
 mod input;
 mod mutate;
+mod named;
 mod properties;
 mod seeds;
 mod session;
@@ -67,6 +68,12 @@ pub const TARGETS: &[Target] = &[
         control,
         control::run,
         "a control message that is read can be written, and is then read as the same"
+    ),
+    target!(
+        named,
+        named::run,
+        "a message or an object of draft 01 means the same however it is cut, and what is read can \
+         be written and is then read as the same"
     ),
     target!(
         session,

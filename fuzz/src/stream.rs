@@ -36,6 +36,7 @@ pub(crate) fn run(bytes: &[u8]) {
                 check_bridged_fetch(other, order, head, &whole.items);
             }
         }
+        Some(UniHead::Object(_)) => unreachable!("no draft of these has it"),
         Some(UniHead::Control | UniHead::Padding) | None => {}
     }
 }
@@ -172,7 +173,7 @@ fn read_into(
             seen.reading = Some(decoder.reading());
             ended
         }
-        Some(UniHead::Control | UniHead::Padding) | None => Ok(()),
+        Some(UniHead::Object(_) | UniHead::Control | UniHead::Padding) | None => Ok(()),
     }
 }
 

@@ -25,7 +25,7 @@ pub use message::{
 pub use name::{FullTrackName, NameError, TrackName, TrackNamespace};
 pub use object::{
     DatagramHead, Delivery, FetchHead, FetchItem, FetchedObject, ObjectHead, ObjectStatus,
-    RangeMark, SubgroupHead, SubgroupIdField,
+    ObjectStreamHead, RangeMark, SendOrder, SubgroupHead, SubgroupIdField,
 };
 pub use property::{
     MalformedProperties, Properties, PropertyEncoding, PropertyError, PropertyValue,

@@ -69,6 +69,42 @@ pub struct ObjectHead {
     pub payload_bytes: u64,
 }
 
+/// Which of several objects that wait is sent first: that with the larger number, as publishers of
+/// 2023/24 mean it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SendOrder(pub u64);
+
+impl SendOrder {
+    /// What a publisher of a later draft means by `priority`; of one priority the object with the
+    /// larger `count` goes first.
+    pub fn of_priority(priority: Priority, count: u64) -> SendOrder {
+        let urgency = u64::from(255 - priority.0);
+        SendOrder(urgency << COUNT_BITS | count & ((1 << COUNT_BITS) - 1))
+    }
+
+    /// The nearest that a later draft can say.
+    pub fn priority(self) -> Priority {
+        Priority(255 - u8::try_from(self.0 >> COUNT_BITS).unwrap_or(u8::MAX))
+    }
+}
+
+/// Publishers of 2023/24 count video from 0 and audio from 2^52: eight bits below 2^52 tell them
+/// apart and leave room for a count.
+const COUNT_BITS: u32 = 44;
+
+/// The header of a stream with one object.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ObjectStreamHead {
+    /// The track, by the sender's alias.
+    pub alias: TrackAlias,
+    /// Where the object stands.
+    pub location: Location,
+    /// Its urgency.
+    pub order: SendOrder,
+    /// Its length; `None` if that is not known before the stream ends.
+    pub payload_bytes: Option<u64>,
+}
+
 /// A datagram without its payload.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct DatagramHead {
@@ -128,4 +164,28 @@ pub enum FetchItem {
 pub struct FetchHead {
     /// A FETCH, or the SUBSCRIBE or REQUEST_UPDATE that carried a fill.
     pub request: RequestId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pages_of_2024_send_has_the_ends_of_the_priorities() {
+        let (video, audio) = (SendOrder(1_000_000), SendOrder((1 << 52) - 1));
+        assert_eq!((video.priority(), audio.priority()), (Priority(255), Priority(0)));
+        assert_eq!(SendOrder((1 << 53) - 1).priority(), Priority(0));
+        assert_eq!(SendOrder(1 << 44).priority(), Priority(254));
+    }
+
+    #[test]
+    fn every_priority_comes_back_from_a_send_order_that_a_page_can_hold() {
+        for priority in (0..=255).map(Priority) {
+            for count in [0, 1, 1 << 44, u64::MAX] {
+                let order = SendOrder::of_priority(priority, count);
+                assert_eq!(order.priority(), priority);
+                assert!(order.0 < 1 << 53);
+            }
+        }
+    }
 }

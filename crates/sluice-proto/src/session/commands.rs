@@ -31,6 +31,9 @@ impl Session {
         if waiting >= self.config.limits.waiting_requests_max {
             return Err(CommandError::TooManyWaiting(waiting));
         }
+        if self.speaks_names() {
+            return self.request_named(request);
+        }
         if let Request::SubscribeNamespace(interest) = &request
             && interest.interest == Interest::Both
             && dialect.interests == InterestForm::Separate
@@ -82,7 +85,7 @@ impl Session {
     }
 
     /// Keeps what later messages about the request need.
-    fn remember(&mut self, request: &Request, id: RequestId, entry: &mut Entry) {
+    pub(super) fn remember(&mut self, request: &Request, id: RequestId, entry: &mut Entry) {
         match request {
             Request::Subscribe(subscribe) => {
                 entry.track = Some(subscribe.track.clone());
@@ -173,6 +176,9 @@ impl Session {
     /// Nothing more is heard of it.
     pub fn cancel(&mut self, id: RequestId, code: ResetCode) {
         let Some(dialect) = self.dialect else { return };
+        if self.speaks_names() {
+            return self.cancel_named(id);
+        }
         let Some(entry) = self.requests.get_mut(id) else { return };
         if entry.phase == Phase::Waiting {
             entry.cancelled = true;
@@ -478,7 +484,7 @@ impl Session {
     }
 
     fn send_control(&mut self, message: &Message) {
-        let Some(dialect) = self.dialect else { return };
+        let Some(dialect) = self.dialect.filter(|_| !self.speaks_names()) else { return };
         let mut bytes = BytesMut::new();
         if dialect.encode(message, &Context::control(self.side), &mut bytes).is_ok() {
             self.control.push(bytes.freeze());
@@ -493,6 +499,9 @@ impl Session {
         about: About,
     ) -> Result<(), CommandError> {
         let dialect = self.dialect.ok_or(CommandError::NotReady)?;
+        if self.speaks_names() {
+            return self.say_named(id, message);
+        }
         let entry = self.requests.get_mut(id).ok_or(CommandError::NotOpen(id))?;
         let own = entry.stream.is_some() || dialect.requests == RequestTransport::OwnStream;
         let stream = if own { MessageStream::Request(id) } else { MessageStream::Control };
@@ -558,6 +567,7 @@ impl Session {
                 self.cancel(request, ResetCode::Cancelled);
             }
         }
+        self.named.forget(id);
         self.fetches_in.remove(&id);
         self.fill_updates.retain(|_, owner| *owner != id);
         if let Some(alias) = entry.alias.filter(|_| entry.is_subscriber())
@@ -583,7 +593,10 @@ impl Session {
 
     /// Sends requests that wait for credit, in order.
     pub(super) fn send_waiting(&mut self, transport: &mut dyn Transport) {
-        while let Some(id) = self.requests.waiting.front().copied() {
+        // Who waits for one answer would take anything else for it.
+        while let Some(id) = self.requests.waiting.front().copied()
+            && !self.named.owes_announce_answer()
+        {
             if !self.requests.may_send(id) {
                 return self.say_blocked();
             }
@@ -630,6 +643,9 @@ impl Session {
         let (cancelled, unsent) = (entry.cancelled, entry.unsent.take());
         entry.phase = Phase::Pending;
         self.control.push(unsent.unwrap_or_else(Bytes::new));
+        if self.speaks_names() {
+            self.note_named_sent(id);
+        }
         if cancelled {
             self.send_cancel(id);
             self.retire(id);

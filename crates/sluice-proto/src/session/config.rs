@@ -19,6 +19,9 @@ pub struct SessionConfig {
     pub authority: Option<String>,
     /// Tokens in our SETUP.
     pub tokens: Vec<Token>,
+    /// The peer is a part of the same relay: objects may travel as publishers of any draft send
+    /// them.
+    pub is_link: bool,
 }
 
 impl Default for SessionConfig {
@@ -31,6 +34,7 @@ impl Default for SessionConfig {
             path: None,
             authority: None,
             tokens: Vec::new(),
+            is_link: false,
         }
     }
 }

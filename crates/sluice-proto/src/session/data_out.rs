@@ -44,7 +44,7 @@ impl Session {
         Ok(self.open_data(transport, owner, order).map(|stream| (stream, bytes.freeze())))
     }
 
-    fn open_data(
+    pub(super) fn open_data(
         &mut self,
         transport: &mut dyn Transport,
         id: RequestId,
@@ -112,6 +112,9 @@ impl Session {
         payload: &[Bytes],
     ) -> Result<(), SendDatagramError> {
         let dialect = self.dialect.ok_or(CommandError::NotReady)?;
+        if self.speaks_names() {
+            return self.send_datagram_as_stream(transport, id, head, payload);
+        }
         let entry = self.requests.get(id).ok_or(CommandError::NotOpen(id))?;
         let alias = entry.alias.ok_or(CommandError::NotOpen(id))?;
         let head = DatagramHead { alias, ..head.clone() };

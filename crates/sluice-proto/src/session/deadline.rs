@@ -9,6 +9,8 @@ pub enum SessionDeadline {
     Setup,
     /// Our GOAWAY's time is over; the session is closed.
     Goaway,
+    /// The publisher has to answer SUBSCRIBE; else it is given up.
+    Answer,
     /// Data whose track never became known is given up.
     EarlyData,
     /// The alias of an ended subscription is forgotten.

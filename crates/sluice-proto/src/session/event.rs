@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use crate::model::{
-    DatagramHead, FetchItem, FetchOk, Goaway, ObjectHead, PublishDone, PublishOk, Request,
-    RequestError, RequestId, RequestOk, RequestUpdate, ResetCode, SessionCode, SetupOptions,
-    StateNotify, SubgroupHead, SubscribeOk, TrackName, TrackNamespace,
+    DatagramHead, FetchItem, FetchOk, Goaway, ObjectHead, ObjectStreamHead, PublishDone, PublishOk,
+    Request, RequestError, RequestId, RequestOk, RequestUpdate, ResetCode, SessionCode,
+    SetupOptions, StateNotify, SubgroupHead, SubscribeOk, TrackName, TrackNamespace,
 };
 use crate::transport::StreamId;
 use crate::wire::{Place, Violation};
@@ -105,6 +105,16 @@ pub enum SessionEvent {
         id: RequestId,
         /// Its header. `alias` is the peer's.
         head: SubgroupHead,
+    },
+    /// An object began on a stream of its own. Its payload follows as [`SessionEvent::Payload`], its
+    /// end is [`SessionEvent::DataFinished`].
+    ObjectOpened {
+        /// Names the stream in the events that follow.
+        stream: StreamId,
+        /// Our SUBSCRIBE.
+        id: RequestId,
+        /// Its header. `alias` is the peer's.
+        head: ObjectStreamHead,
     },
     /// An object began on a subgroup stream. Its payload follows as [`SessionEvent::Payload`].
     Object {

@@ -22,6 +22,8 @@ pub(super) enum Inbound {
     Request(RequestId, BytesMut),
     /// A subgroup of a subscription.
     Subgroup(SubgroupStream),
+    /// One object.
+    Object(ObjectStream),
     /// An answer to a fetch, or a fill.
     Fetch(FetchStream),
     /// A data stream whose track or fetch is not known yet; not read on until it is.
@@ -40,6 +42,7 @@ impl Inbound {
             Inbound::NewUni(bytes) | Inbound::Early(_, bytes) => bytes.len(),
             Inbound::Subgroup(subgroup) => subgroup.payload.unread.len(),
             Inbound::Fetch(fetch) => fetch.payload.unread.len(),
+            Inbound::Object(object) => object.unread.len(),
             Inbound::Discard => 0,
         }
     }
@@ -125,6 +128,14 @@ pub(super) struct SubgroupStream {
     pub request: RequestId,
     pub decoder: SubgroupDecoder,
     pub payload: Payload,
+}
+
+#[derive(Debug)]
+pub(super) struct ObjectStream {
+    /// How much of its payload has still to come; `None` if that is not known.
+    pub left: Option<u64>,
+    /// Read, not used.
+    pub unread: Bytes,
 }
 
 #[derive(Debug)]

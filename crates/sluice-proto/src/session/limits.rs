@@ -39,6 +39,9 @@ pub struct SessionLimits {
     /// how long a peer may leave its half of a finished request's stream open.
     pub late_wait: Duration,
 
+    /// Time for a publisher's answer to SUBSCRIBE where publishers are known to give none. Then the
+    /// request counts as refused.
+    pub answer_wait: Duration,
     /// Time for the peer's SETUP. Then the session is closed.
     pub setup_timeout: Duration,
     /// Outgoing control bytes that may wait for the peer to read. More close the session.
@@ -81,6 +84,7 @@ impl Default for SessionLimits {
             early_bytes_max: 512 * 1024,
             early_wait: Duration::from_secs(1),
             late_wait: Duration::from_secs(5),
+            answer_wait: Duration::from_secs(10),
             setup_timeout: Duration::from_secs(10),
             control_buffer_bytes_max: 1024 * 1024,
             event_read_bytes: 256 * 1024,

@@ -17,7 +17,8 @@
 //!
 //! State is cut by what owns it: `requests` is the table of requests, `inbound` the streams that
 //! are read, `outbox` what waits for a stream, `tokens` the peer's token aliases. `commands` and
-//! `data_out` are what owners call, `receive` and `updates` what messages do.
+//! `data_out` are what owners call, `receive` and `updates` what messages do. `named` is what is
+//! different where requests are known by names, `objects` what is where objects have streams.
 
 mod command;
 mod commands;
@@ -27,6 +28,8 @@ mod deadline;
 mod event;
 mod inbound;
 mod limits;
+mod named;
+mod objects;
 mod outbox;
 mod receive;
 mod requests;
@@ -48,6 +51,7 @@ use crate::model::{GroupOrder, Request, RequestId, ResetCode, SessionCode, Track
 use crate::transport::{PeerInfo, Side, StreamId, Transport};
 use crate::wire::{Dialect, Field, MessageKind, Place, Violation};
 use inbound::{EarlyData, InboundStreams};
+use named::Named;
 use outbox::Outbox;
 use requests::RequestTable;
 use setup::Setup;
@@ -71,6 +75,7 @@ pub struct Session {
     setup: Setup,
     requests: RequestTable,
     tokens: TokenCache,
+    named: Named,
     events: VecDeque<SessionEvent>,
 
     control_in: Option<StreamId>,
@@ -151,6 +156,7 @@ impl Session {
             tokens: TokenCache::new(
                 usize::try_from(config.limits.token_cache_bytes).unwrap_or(usize::MAX),
             ),
+            named: Named::default(),
             events: VecDeque::new(),
             control_in: None,
             control_out: None,
@@ -200,6 +206,7 @@ impl Session {
         deadline::soonest([
             (self.setup.deadline(), SessionDeadline::Setup),
             (self.early.deadline(), SessionDeadline::EarlyData),
+            (self.named.deadline(), SessionDeadline::Answer),
             (self.early_joins.front().map(|(.., until)| *until), SessionDeadline::EarlyData),
             (self.goaway_deadline, SessionDeadline::Goaway),
             (self.lingering.front().map(|(_, until)| *until), SessionDeadline::StreamLinger),
@@ -218,6 +225,7 @@ impl Session {
             return self.close(SessionCode::GoawayTimeout, "still here after GOAWAY");
         }
         self.drop_early_data(now);
+        self.expire_named(now);
         self.expire_joins(now);
         self.stop_lingering(now);
     }
@@ -234,6 +242,7 @@ impl Session {
         self.send_waiting(transport);
         self.flush_requests(transport);
         self.note_lingering(now);
+        self.flush_named(now);
         self.apply_stops(transport);
         let limit = self.config.limits.control_buffer_bytes_max;
         if self.unread_bytes() > limit && self.closing.is_none() {
@@ -255,6 +264,7 @@ impl Session {
             || !self.requests.waiting.is_empty()
             || self.early.has_stops()
             || self.wants_window
+            || self.named.has_sent()
             || self.setup.needs_control(self.control_out.is_some())
     }
 

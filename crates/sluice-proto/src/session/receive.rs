@@ -20,6 +20,12 @@ use crate::wire::{
 
 impl Session {
     pub(super) fn handle_control_bytes(&mut self, buffer: &mut BytesMut, now: Instant) -> Flow {
+        if !self.recognise(buffer) {
+            return Flow::On;
+        }
+        if self.speaks_names() {
+            return self.handle_named_bytes(buffer, now);
+        }
         loop {
             // Before the version is agreed in band, CLIENT_SETUP is framed as in its draft.
             match self.fallback_dialect().split_frame(buffer) {
@@ -119,6 +125,11 @@ impl Session {
         if !self.setup.has_received() {
             self.streams.insert(stream, Inbound::NewRequest(buffer));
             return false;
+        }
+        if self.speaks_names() {
+            // MOQT-01 §3.3 has one; deployed peers do not look at others.
+            self.streams.insert(stream, Inbound::Discard);
+            return true;
         }
         let dialect = self.fallback_dialect();
         let (kind, body) = match dialect.split_frame(&mut buffer) {
@@ -240,7 +251,7 @@ impl Session {
     }
 
     /// A message about a request, named by its id.
-    fn handle_request_message(&mut self, message: Message, now: Instant) {
+    pub(super) fn handle_request_message(&mut self, message: Message, now: Instant) {
         match message {
             Message::Request { id, request } => self.handle_request(id, request, None, now),
             Message::Response { id, response } => self.handle_response(id, response),
@@ -523,7 +534,7 @@ impl Session {
         }
     }
 
-    fn handle_response(&mut self, id: RequestId, response: Response) {
+    pub(super) fn handle_response(&mut self, id: RequestId, response: Response) {
         // Where responses carry ids, the id may be that of an update.
         if let Some(owner) = self.owner_of_update(id) {
             return self.handle_update_response(owner, id, response);

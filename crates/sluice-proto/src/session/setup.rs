@@ -25,6 +25,16 @@ impl Setup {
         Self { deadline, sent: false, received: false, credit_raised: false }
     }
 
+    /// Ours is queued.
+    pub fn note_sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// The peer's is here.
+    pub fn note_received(&mut self) {
+        self.received = true;
+    }
+
     pub fn is_done(&self) -> bool {
         self.sent && self.received
     }
@@ -53,12 +63,14 @@ impl Session {
     pub(super) fn choose_dialect(&mut self) {
         let named = self.info.protocol.as_deref().and_then(Draft::from_token);
         let dialect = match named.filter(|draft| self.config.drafts.contains(draft)) {
+            Some(_) if self.config.is_link => Dialect::between_shards(),
             Some(draft) => draft.dialect(),
             // Nothing was agreed: the list of versions in CLIENT_SETUP decides.
             None if self.in_band_drafts().next().is_some() => oldest_dialect(),
-            None => {
-                return self.violated(Violation::NoCommonVersion);
-            }
+            None => match self.named_dialect() {
+                Some(dialect) => dialect,
+                None => return self.violated(Violation::NoCommonVersion),
+            },
         };
         let asks_in_band = dialect.setup == SetupExchange::VersionsInBand;
         if !(asks_in_band && self.side == Side::Server) {
@@ -79,6 +91,9 @@ impl Session {
     }
 
     fn send_setup(&mut self, dialect: &'static Dialect, version: Option<u64>) {
+        if self.speaks_names() {
+            return self.send_named_setup();
+        }
         let options = self.our_options(dialect);
         let message = match (dialect.setup, self.side) {
             (SetupExchange::Both, _) => Message::Setup(options),
@@ -248,6 +263,11 @@ impl Session {
         };
         // MOQT-18 §10.4: a client names no address.
         let uri = if self.side == Side::Server { uri.to_owned() } else { String::new() };
+        if self.speaks_names() {
+            self.goaway_sent = self.say_named_goaway(uri);
+            self.goaway_timeout = timeout;
+            return;
+        }
         let first_unprocessed = Some(self.requests.first_unprocessed());
         let goaway = Goaway { uri, timeout, first_unprocessed };
         let mut bytes = BytesMut::new();

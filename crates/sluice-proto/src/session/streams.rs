@@ -14,7 +14,9 @@ use crate::transport::{
     CloseReason, Read, Side, StreamError, StreamId, StreamKind, Transport, TransportEvent,
 };
 use crate::wire::data::{FetchDecoder, HEAD_BYTES_MAX, SubgroupDecoder, UniHead};
-use crate::wire::{Dialect, FinMeaning, Reach, RequestTransport, Violation};
+use crate::wire::{
+    Dialect, FinMeaning, NamedFault, NamedViolation, Reach, RequestTransport, Violation,
+};
 
 /// Largest chunk taken from a stream at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -219,6 +221,9 @@ impl Session {
             Some(Inbound::Fetch(fetch)) if !fetch.payload.unread.is_empty() => {
                 self.handle_bytes(stream, Bytes::new(), transport, now)
             }
+            Some(Inbound::Object(object)) if !object.unread.is_empty() => {
+                self.handle_bytes(stream, Bytes::new(), transport, now)
+            }
             Some(_) => true,
         }
     }
@@ -253,6 +258,12 @@ impl Session {
             Inbound::Subgroup(mut subgroup) => {
                 subgroup.payload.push(data);
                 (self.read_subgroup(stream, &mut subgroup), Inbound::Subgroup(subgroup))
+            }
+            Inbound::Object(mut object) => {
+                if !data.is_empty() {
+                    object.unread = data;
+                }
+                (self.read_object(stream, &mut object), Inbound::Object(object))
             }
             Inbound::Fetch(mut fetch) => {
                 fetch.payload.push(data);
@@ -298,6 +309,11 @@ impl Session {
                 transport.stop(stream, self.reset_code(ResetCode::Internal));
                 return false;
             }
+            Err(violation) if violation.reach() == Reach::Stream => {
+                self.faulted(violation);
+                transport.stop(stream, self.reset_code(ResetCode::Internal));
+                return false;
+            }
             Err(violation) => {
                 self.violated(violation);
                 return false;
@@ -338,6 +354,7 @@ impl Session {
     ) -> bool {
         let known = match &head {
             UniHead::Subgroup(head) => self.start_subgroup(stream, head, rest.clone()),
+            UniHead::Object(head) => self.start_object(stream, head, &rest),
             UniHead::Fetch(head) => self.start_fetch(stream, head.request, rest.clone()),
             UniHead::Control | UniHead::Padding => false,
         };
@@ -347,6 +364,7 @@ impl Session {
         let limits = &self.config.limits;
         let late = match &head {
             UniHead::Subgroup(head) => self.ended_aliases.contains(&head.alias),
+            UniHead::Object(head) => self.ended_aliases.contains(&head.alias),
             _ => false,
         };
         let until = now + limits.early_wait;
@@ -403,6 +421,7 @@ impl Session {
             };
             let started = match &head {
                 UniHead::Subgroup(head) => self.start_subgroup(stream, head, rest.clone()),
+                UniHead::Object(head) => self.start_object(stream, head, &rest),
                 UniHead::Fetch(head) => self.start_fetch(stream, head.request, rest.clone()),
                 UniHead::Control | UniHead::Padding => false,
             };
@@ -547,6 +566,10 @@ impl Session {
     }
 
     fn handle_datagram(&mut self, dialect: &'static Dialect, datagram: Bytes, now: Instant) {
+        if self.speaks_names() {
+            // The draft has none.
+            return;
+        }
         match dialect.decode_datagram(datagram) {
             Ok(None) => {}
             Ok(Some((head, payload))) => match self.aliases_in.get(&head.alias).copied() {
@@ -566,6 +589,10 @@ impl Session {
     fn handle_fin(&mut self, stream: StreamId) {
         let Some(inbound) = self.streams.remove(&stream) else { return };
         match inbound {
+            Inbound::Control(_) if self.speaks_names() => {
+                // How pages stop, before they close the session.
+                self.close(SessionCode::NoError, "the control stream ended");
+            }
             Inbound::Control(_) => {
                 self.violated(Violation::ControlStreamClosed);
             }
@@ -576,8 +603,12 @@ impl Session {
                     self.violated(Violation::MessageCut { id: id.0 });
                 }
             }
+            Inbound::NewUni(_) if self.speaks_names() => {
+                self.faulted(NamedViolation::Object { fault: NamedFault::Cut }.into());
+            }
             Inbound::NewUni(_) | Inbound::NewRequest(_) => {}
             Inbound::Discard => self.forget_lingering(),
+            Inbound::Object(object) => self.object_finished(stream, &object),
             Inbound::Subgroup(subgroup) => {
                 let Payload { unread, bytes_left } = &subgroup.payload;
                 match subgroup.decoder.end(unread.len(), *bytes_left) {
@@ -647,7 +678,7 @@ impl Session {
                 self.violated(Violation::ControlStreamClosed);
             }
             Inbound::Request(id, _) => self.request_stream_gone(id, code),
-            Inbound::Subgroup(_) => {
+            Inbound::Subgroup(_) | Inbound::Object(_) => {
                 self.events.push_back(SessionEvent::DataReset { stream, code });
             }
             Inbound::Fetch(fetch) => {

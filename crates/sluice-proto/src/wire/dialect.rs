@@ -48,7 +48,7 @@ impl Draft {
     };
 
     /// The draft's table.
-    pub fn dialect(self) -> &'static Dialect {
+    pub const fn dialect(self) -> &'static Dialect {
         match self {
             Draft::D01 => &draft01::DIALECT,
             Draft::D14 => &draft14::DIALECT,
@@ -257,7 +257,15 @@ pub struct Dialect {
     pub(crate) reset_codes: Codes<ResetCode>,
 }
 
+/// The newest draft, and objects as those publishers send them that say no length.
+static BETWEEN_SHARDS: Dialect = Dialect { object_streams: true, ..*Draft::ALL[0].dialect() };
+
 impl Dialect {
+    /// What the parts of one relay speak with each other.
+    pub fn between_shards() -> &'static Dialect {
+        &BETWEEN_SHARDS
+    }
+
     /// Whether the end of a namespace request names the namespace rather than the request.
     pub fn ends_by_name(&self, kind: RequestKind) -> bool {
         let form = match kind {

@@ -34,10 +34,9 @@ pub use dialect::{
     SetupExchange, UnknownDraft,
 };
 pub use draft01::{
-    Locations, NamedFault, NamedKind, NamedMessage, NamedViolation, ObjectStreamHead, Role,
-    SendOrder, joined_namespace, split_namespace,
+    Locations, NamedFault, NamedKind, NamedMessage, NamedViolation, Role, VERSION as NAMED_VERSION,
+    joined_namespace, split_namespace,
 };
-pub use draft01::{OBJECT_HEAD_BYTES_MAX, VERSION as NAMED_VERSION};
 pub use message::{
     About, Context, Inexpressible, Message, MessageKind, MessageStream, NamespaceRef,
 };

@@ -12,6 +12,7 @@ mod cursor;
 mod datagram;
 mod fetch;
 mod object;
+mod object_stream;
 mod plane;
 mod subgroup;
 mod uni;
@@ -19,6 +20,7 @@ mod violation;
 
 pub use fetch::{FetchDecoder, FetchEncoder};
 pub use object::ObjectLayout;
+pub(super) use object_stream::{TO_END, WITH_LENGTH};
 pub use plane::{
     DataPlane, FetchForm, FetchLayout, IdForm, MarkLayout, MarkReading, StatusWithoutId,
 };

@@ -4,8 +4,9 @@ use bytes::BytesMut;
 
 use super::DataViolation;
 use super::cursor::{Cursor, Reading, all_or_nothing, settle};
-use crate::model::{FetchHead, RequestId, SubgroupHead};
-use crate::wire::{Dialect, Inexpressible, Violation};
+use super::object_stream::{TO_END, WITH_LENGTH};
+use crate::model::{FetchHead, ObjectStreamHead, RequestId, SubgroupHead};
+use crate::wire::{Dialect, Family, Inexpressible, Violation};
 
 const FETCH_TYPE: u64 = 0x05;
 const PADDING_TYPE: u64 = 0x132B_3E28;
@@ -18,6 +19,8 @@ pub enum UniHead {
     Control,
     /// Objects of one subgroup.
     Subgroup(SubgroupHead),
+    /// One object, to the end of the stream.
+    Object(ObjectStreamHead),
     /// Objects that answer a fetch or fill a subscription.
     Fetch(FetchHead),
     /// Nothing: what follows is to be thrown away.
@@ -28,7 +31,10 @@ impl Dialect {
     /// Reads the head of a unidirectional stream from its first bytes: what it is, and the bytes
     /// that the head takes. `None` if more are needed.
     pub fn decode_uni_head(&self, bytes: &[u8]) -> Result<Option<(UniHead, usize)>, Violation> {
-        settle(self.read_uni_head(bytes))
+        match self.family {
+            Family::Names => self.decode_object_stream(bytes),
+            Family::Requests => settle(self.read_uni_head(bytes)),
+        }
     }
 
     fn read_uni_head(&self, bytes: &[u8]) -> Reading<(UniHead, usize)> {
@@ -40,6 +46,9 @@ impl Dialect {
         let head = match code {
             FETCH_TYPE => UniHead::Fetch(FetchHead { request: RequestId(cursor.int()?) }),
             PADDING_TYPE if self.data.padding => UniHead::Padding,
+            TO_END | WITH_LENGTH if self.object_streams => {
+                UniHead::Object(self.read_object_stream_head(code, &mut cursor)?)
+            }
             0x10..=0x7F => UniHead::Subgroup(self.read_subgroup_head(code, &mut cursor)?),
             _ => return Err(DataViolation::UnknownStreamType { code }.into()),
         };

@@ -35,12 +35,12 @@ pub(super) fn settle<T>(reading: Reading<T>) -> Result<Option<T>, NamedViolation
 
 /// A position in bytes that belong to the caller.
 pub(super) struct Fields<'a> {
-    bytes: &'a Bytes,
+    bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(bytes: &'a Bytes) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
@@ -60,22 +60,22 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn take(&mut self, length: u64) -> Reading<Bytes> {
+    fn take(&mut self, length: u64) -> Reading<&'a [u8]> {
         let left = self.bytes.len() - self.at;
         let length = usize::try_from(length).ok().filter(|length| *length <= left);
         let Some(length) = length else { return Err(Stop::Incomplete) };
-        let taken = self.bytes.slice(self.at..self.at + length);
+        let taken = &self.bytes[self.at..self.at + length];
         self.at += length;
         Ok(taken)
     }
 
-    /// Bytes with their length.
+    /// Bytes with their length, in memory of their own.
     pub(super) fn text(&mut self, message: NamedKind, field: Field) -> Reading<Bytes> {
         let bytes = self.int()?;
         if bytes > TEXT_BYTES_MAX {
             return Err(NamedViolation::TextTooLong { message, field, bytes }.into());
         }
-        self.take(bytes)
+        self.take(bytes).map(Bytes::copy_from_slice)
     }
 
     /// Bytes with their length, for people.

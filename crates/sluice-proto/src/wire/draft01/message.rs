@@ -6,9 +6,10 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use super::fields::{Fields, Reading, put_int, put_text, settle};
-use super::{Locations, NamedViolation, object};
+use super::{Locations, NamedViolation};
 use super::{joined_namespace, split_namespace};
 use crate::model::{FullTrackName, TrackName, TrackNamespace};
+use crate::wire::data::{TO_END, WITH_LENGTH};
 use crate::wire::varint::Integers;
 use crate::wire::{Field, Inexpressible};
 
@@ -242,7 +243,7 @@ impl NamedMessage {
 
     /// Reads a message from the start of `bytes`: the message and its length. `None` if more are
     /// needed.
-    pub fn decode(bytes: &Bytes) -> Result<Option<(Self, usize)>, NamedViolation> {
+    pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, NamedViolation> {
         settle(Self::read(&mut Fields::new(bytes)))
     }
 
@@ -301,9 +302,7 @@ impl NamedMessage {
                 last: (fields.int()?, fields.int()?),
             },
             code::GOAWAY => NamedMessage::Goaway { uri: fields.reason(Kind::Goaway, Field::Uri)? },
-            object::TO_END | object::WITH_LENGTH => {
-                return Err(NamedViolation::ObjectOnControl.into());
-            }
+            TO_END | WITH_LENGTH => return Err(NamedViolation::ObjectOnControl.into()),
             code => return Err(NamedViolation::UnknownMessage { code }.into()),
         };
         Ok((message, fields.read()))

@@ -6,8 +6,8 @@
 //! has a stream of its own, to whose end its payload runs. What it shares with them is in
 //! [`DIALECT`]: capabilities that owners of a session ask for, and codes.
 //!
-//! [`NamedMessage`] is its control messages, [`ObjectStreamHead`] the head of its data streams,
-//! [`NamedViolation`] what a peer can do wrong.
+//! [`NamedMessage`] is its control messages, [`NamedViolation`] what a peer can do wrong. Its data
+//! streams are read and written with those of other drafts.
 //!
 //! Where the text and what is deployed disagree, what is deployed counts: type 0x00 is the object
 //! without a length and 0x02 the one with it, SUBSCRIBE names its track by two strings, its
@@ -17,13 +17,11 @@ mod fields;
 mod location;
 mod message;
 mod name;
-mod object;
 mod violation;
 
 pub use location::Locations;
 pub use message::{NamedKind, NamedMessage, Role};
 pub use name::{joined_namespace, split_namespace};
-pub use object::{OBJECT_HEAD_BYTES_MAX, ObjectStreamHead, SendOrder};
 pub use violation::{NamedFault, NamedViolation};
 
 use super::codes::{self, CodePart, RequestCodes};

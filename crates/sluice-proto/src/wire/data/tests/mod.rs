@@ -175,6 +175,7 @@ fn read_into(
     };
     let mut rest = bytes.slice(read..);
     match head {
+        UniHead::Object(_) => unreachable!("no draft of these has it"),
         UniHead::Control | UniHead::Padding => {
             seen.parts.push(format!("{head:?}"));
             seen.complete = true;
@@ -203,6 +204,7 @@ fn read_into(
                 decoder.end(rest.len(), 0)?;
             }
         }
+        UniHead::Object(_) => panic!("no draft of these has it"),
         UniHead::Fetch(head) => {
             seen.parts.push(format!("fetch {}", head.request));
             dialect.encode_fetch_head(&head, &mut seen.rewritten).unwrap();
