@@ -5,27 +5,19 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sluice_proto::model::{
-    DatagramHead, DoneCode, Fill, GroupId, GroupOrder, Location, LocationFilter, ObjectHead,
-    ObjectId, Priority, RangeEnd, RequestId, ResetCode, SubgroupHead, SubgroupIdField, Subscribe,
-    TrackAlias,
+    DatagramHead, DoneCode, Fill, GroupId, GroupOrder, Location, LocationFilter, ObjectId,
+    Priority, RangeEnd, RequestId, ResetCode, Subscribe, TrackAlias,
 };
 use sluice_proto::session::{SendDatagramError, Session};
 use sluice_proto::transport::{DatagramError, StreamId, Transport};
+use sluice_proto::wire::Family;
 use smallvec::SmallVec;
 
 use crate::limits::Limits;
-use crate::store::{
-    ArrivalCursor, DatagramCursor, FrameKey, LiveCursor, LiveEnd, LiveStep, TrackStore,
-};
-
-/// Bytes gathered for one write.
-const WRITE_BYTES: usize = 64 << 10;
-
-/// Least payload that is worth a piece of its own: about a packet. More than there is room for is
-/// not handed over, as it could not be taken back.
-pub(crate) const CHUNK_BYTES_MIN: usize = 1200;
+use crate::out_stream::{Carriage, OutStream, Served};
+use crate::store::{ArrivalCursor, DatagramCursor, LiveCursor, TrackStore};
 
 /// How far a subscription is.
 #[derive(Clone, PartialEq, Debug)]
@@ -58,30 +50,6 @@ pub(crate) enum Offer {
     Accepted,
 }
 
-/// A stream that carries one log, or will.
-#[derive(Debug)]
-pub(crate) struct OutStream {
-    pub group: GroupId,
-    cursor: LiveCursor,
-    stream: Option<StreamId>,
-    head: Option<SubgroupHead>,
-    /// Handed to the connection, which did not take it yet.
-    pending: SmallVec<[Bytes; 4]>,
-}
-
-/// What came of serving a stream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Served {
-    /// Everything there was is handed over.
-    Idle,
-    /// The connection takes no more now.
-    Full,
-    /// No credit for a further stream.
-    NoCredit,
-    /// It is over and forgotten.
-    Over,
-}
-
 /// What carries objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -91,7 +59,9 @@ enum Kind {
 
 /// Whether all objects of a track are of one kind in the peer's draft.
 fn one_kind(session: &Session) -> bool {
-    session.dialect().is_some_and(|dialect| !dialect.track_properties)
+    session
+        .dialect()
+        .is_some_and(|dialect| dialect.family == Family::Requests && !dialect.track_properties)
 }
 
 /// A viewer's subscription.
@@ -109,6 +79,7 @@ pub(crate) struct Downstream {
     pub priority: Priority,
     pub order: GroupOrder,
     pub object_timeout: Option<Duration>,
+    carriage: Carriage,
     /// It is a PUBLISH of ours to another shard, and whether that shard accepted it.
     pub offer: Option<Offer>,
     /// The largest location that it was told: where a joining fetch ends.
@@ -127,9 +98,10 @@ pub(crate) struct Downstream {
 }
 
 impl Downstream {
-    pub fn new(phase: Phase, store: &TrackStore) -> Self {
+    pub fn new(phase: Phase, carriage: Carriage, store: &TrackStore) -> Self {
         Self {
             phase,
+            carriage,
             asked: None,
             forward: true,
             resuming: None,
@@ -151,7 +123,7 @@ impl Downstream {
     }
 
     /// What a SUBSCRIBE asks for, before it is answered.
-    pub fn asked(request: Subscribe, store: &TrackStore) -> Self {
+    pub fn asked(request: Subscribe, carriage: Carriage, store: &TrackStore) -> Self {
         Self {
             forward: request.forward.unwrap_or(true),
             filter: request.filter,
@@ -159,7 +131,7 @@ impl Downstream {
             order: request.order.unwrap_or_default(),
             object_timeout: request.object_timeout,
             asked: Some(Box::new(request)),
-            ..Self::new(Phase::Waiting, store)
+            ..Self::new(Phase::Waiting, carriage, store)
         }
     }
 
@@ -211,8 +183,7 @@ impl Downstream {
                 cursor.end_after(end.object);
             }
         }
-        let pending = SmallVec::new();
-        self.streams.push(OutStream { group, cursor, stream: None, head: None, pending });
+        self.streams.push(OutStream::new(group, cursor, self.carriage, store));
     }
 
     /// A filter that changed. Returns the streams that cannot go on in it, to be reset.
@@ -225,16 +196,14 @@ impl Downstream {
         let mut cut = Vec::new();
         self.streams.retain_mut(|out| {
             if out.group < start.group || end.is_some_and(|end| out.group > end.group) {
-                cut.extend(out.stream);
+                cut.extend(out.stream());
                 return false;
             }
             let first = if out.group == start.group { start.object } else { ObjectId(0) };
             let last = end.filter(|end| out.group == end.group).and_then(|end| end.object);
             out.cursor.end_after(last);
             if !out.cursor.begin_at(first) {
-                out.pending.clear();
-                out.head = None;
-                cut.extend(out.stream.take());
+                cut.extend(out.give_up_stream());
             }
             true
         });
@@ -252,13 +221,13 @@ impl Downstream {
 
     /// Gives up all streams: those that are open are to be reset.
     pub fn take_streams(&mut self) -> impl Iterator<Item = StreamId> {
-        std::mem::take(&mut self.streams).into_iter().filter_map(|out| out.stream)
+        std::mem::take(&mut self.streams).into_iter().filter_map(|out| out.stream())
     }
 
     /// Stops sending: what is open is reset.
     pub fn pause(&mut self, session: &mut Session, transport: &mut dyn Transport, code: ResetCode) {
         for out in self.streams.drain(..) {
-            if let Some(stream) = out.stream {
+            if let Some(stream) = out.stream() {
                 session.reset_data(transport, stream, code);
             }
         }
@@ -282,9 +251,13 @@ impl Downstream {
 
     /// The peer does not want a stream any more: it is not opened again.
     pub fn stopped(&mut self, stream: StreamId) -> bool {
-        let before = self.streams.len();
-        self.streams.retain(|out| out.stream != Some(stream));
-        self.streams.len() != before
+        let Some(index) = self.streams.iter().position(|out| out.stream() == Some(stream)) else {
+            return false;
+        };
+        if !self.streams[index].pass_object() {
+            self.streams.remove(index);
+        }
+        true
     }
 
     /// Whether everything there is has been handed over.
@@ -294,23 +267,8 @@ impl Downstream {
 
     /// Order of stream `index` among all of a session: lower goes first.
     pub fn rank(&self, index: usize, store: &TrackStore) -> (u8, u8, u64, u64) {
-        let out = &self.streams[index];
-        let publisher = out
-            .head
-            .as_ref()
-            .and_then(|head| head.priority)
-            .or_else(|| store.log_head(&out.cursor).and_then(|head| head.priority))
-            .or(store.default_priority())
-            .unwrap_or_default();
-        let group = match self.order {
-            GroupOrder::Ascending => out.group.0,
-            GroupOrder::Descending => u64::MAX - out.group.0,
-        };
-        let subgroup = match out.head.as_ref().map(|head| head.subgroup) {
-            Some(SubgroupIdField::Id(id)) => id.0,
-            _ => store.log_head(&out.cursor).map_or(0, |head| head.subgroup.0),
-        };
-        (self.priority.0, publisher.0, group, subgroup)
+        let (publisher, group, subgroup) = self.streams[index].rank(self.order, store);
+        (self.priority.0, publisher, group, subgroup)
     }
 
     /// Gives up what a delivery timeout forbids to send (MOQT-18 §8). Returns when to look again.
@@ -330,7 +288,7 @@ impl Downstream {
                 next = Some(next.map_or(due, |next: Instant| next.min(due)));
                 return true;
             }
-            if let Some(stream) = out.stream {
+            if let Some(stream) = out.stream() {
                 session.reset_data(transport, stream, ResetCode::DeliveryTimeout);
                 gave_up = true;
             }
@@ -382,7 +340,7 @@ impl Downstream {
             return None;
         }
         self.streams.retain(|out| {
-            if let Some(stream) = out.stream.filter(|_| older(out)) {
+            if let Some(stream) = out.stream().filter(|_| older(out)) {
                 session.reset_data(transport, stream, ResetCode::TooFarBehind);
             }
             !older(out)
@@ -452,7 +410,7 @@ impl Downstream {
                 status: object.status,
                 end_of_group: object.end_of_group,
             };
-            let (mut offset, total) = (0, object.payload_bytes);
+            let (mut offset, total) = (0, object.received_bytes);
             let mut payload: SmallVec<[Bytes; 2]> = SmallVec::new();
             while offset < total {
                 let Some(part) = store.payload(key, offset, usize::MAX) else { break };
@@ -494,179 +452,5 @@ impl Downstream {
             self.made_progress(served.1, transport);
         }
         served.0
-    }
-}
-
-impl OutStream {
-    /// The stream, once it is open.
-    pub fn stream(&self) -> Option<StreamId> {
-        self.stream
-    }
-
-    /// What came of it, and how many bytes were handed over.
-    fn serve(
-        &mut self,
-        id: RequestId,
-        priority: Priority,
-        store: &mut TrackStore,
-        session: &mut Session,
-        transport: &mut dyn Transport,
-        limits: &Limits,
-    ) -> (Served, u64) {
-        let mut progress = 0;
-        loop {
-            if !self.pending.is_empty() {
-                let Some(stream) = self.stream else { return (Served::Over, progress) };
-                match transport.write(stream, &mut self.pending) {
-                    Ok(written) => {
-                        progress += written.bytes as u64;
-                        if !written.complete {
-                            self.pending.retain(|chunk| !chunk.is_empty());
-                            return (Served::Full, progress);
-                        }
-                    }
-                    // Reset below us; its Stopped event is on the way.
-                    Err(_) => return (Served::Over, progress),
-                }
-                self.pending.clear();
-            }
-            if transport.send_room() == 0 {
-                return (Served::Full, progress);
-            }
-            match self.gather(id, priority, store, session, transport, limits) {
-                Some(served) if self.pending.is_empty() => return (served, progress),
-                Some(_) | None => {}
-            }
-        }
-    }
-
-    /// Takes steps until a write is worth it; what stopped it, if something did.
-    fn gather(
-        &mut self,
-        id: RequestId,
-        priority: Priority,
-        store: &mut TrackStore,
-        session: &mut Session,
-        transport: &mut dyn Transport,
-        limits: &Limits,
-    ) -> Option<Served> {
-        let room = transport.send_room().min(WRITE_BYTES);
-        let mut gathered = 0;
-        while gathered < room {
-            let before = self.cursor;
-            let chunk = (room - gathered).clamp(CHUNK_BYTES_MIN, limits.chunk_bytes_max);
-            match self.cursor.next(store, chunk) {
-                LiveStep::Object { key, previous, .. } => {
-                    if self.stream.is_none() {
-                        self.cursor = before;
-                        match self.open(id, priority, store, session, transport) {
-                            Some(Served::Idle) => continue,
-                            other => return other.or(Some(Served::Over)),
-                        }
-                    }
-                    let Some(frame) = self.frame(key, previous, store, session) else {
-                        self.abandon(session, transport, ResetCode::Internal);
-                        return Some(Served::Over);
-                    };
-                    gathered += frame.len();
-                    self.pending.push(frame);
-                }
-                LiveStep::Payload(bytes) => {
-                    gathered += bytes.len();
-                    self.pending.push(bytes);
-                }
-                LiveStep::Wait => return Some(Served::Idle),
-                LiveStep::End(_) if !self.pending.is_empty() => {
-                    // Written first; the end is found again.
-                    self.cursor = before;
-                    return None;
-                }
-                LiveStep::End(end) => {
-                    match (end, self.stream) {
-                        (LiveEnd::Fin, Some(stream)) => session.finish_data(transport, stream),
-                        (LiveEnd::Reset(code), _) => self.abandon(session, transport, code),
-                        (LiveEnd::RangeEnd, _) => {
-                            self.abandon(session, transport, ResetCode::Cancelled);
-                        }
-                        (LiveEnd::Gone, _) => {
-                            self.abandon(session, transport, ResetCode::TooFarBehind);
-                        }
-                        (LiveEnd::Fin, None) => {}
-                    }
-                    return Some(Served::Over);
-                }
-            }
-        }
-        None
-    }
-
-    fn abandon(&mut self, session: &mut Session, transport: &mut dyn Transport, code: ResetCode) {
-        self.pending.clear();
-        if let Some(stream) = self.stream {
-            session.reset_data(transport, stream, code);
-        }
-    }
-
-    /// Opens the stream: `Idle` if it is open, else what stands against it.
-    fn open(
-        &mut self,
-        id: RequestId,
-        subscriber: Priority,
-        store: &TrackStore,
-        session: &mut Session,
-        transport: &mut dyn Transport,
-    ) -> Option<Served> {
-        let log = store.log_head(&self.cursor)?;
-        let resolves = session.dialect().is_some_and(|dialect| !dialect.inherits_priority());
-        let default = store.default_priority().unwrap_or_default();
-        let head = SubgroupHead {
-            alias: TrackAlias(0),
-            group: log.group,
-            subgroup: SubgroupIdField::Id(log.subgroup),
-            priority: log.priority.or(resolves.then_some(default)),
-            properties: log.properties,
-            end_of_group: log.end_of_group,
-            first_object: log.first_object,
-        };
-        let publisher = head.priority.unwrap_or(default);
-        let order = i32::from(255 - subscriber.0) << 8 | i32::from(255 - publisher.0);
-        match session.open_subgroup(transport, id, &head, order) {
-            Ok(Some((stream, bytes))) => {
-                self.stream = Some(stream);
-                self.head = Some(head);
-                self.pending.push(bytes);
-                Some(Served::Idle)
-            }
-            Ok(None) => Some(Served::NoCredit),
-            // This draft cannot name the group: it is left out for this viewer.
-            Err(_) => Some(Served::Over),
-        }
-    }
-
-    /// The object's frame, shared by all viewers of the same layout.
-    fn frame(
-        &self,
-        key: crate::store::ObjectKey,
-        previous: Option<sluice_proto::model::ObjectId>,
-        store: &mut TrackStore,
-        session: &Session,
-    ) -> Option<Bytes> {
-        let dialect = session.dialect()?;
-        let head = self.head.as_ref()?;
-        let layout = dialect.object_layout().number();
-        let frame = FrameKey { layout, previous, properties: head.properties };
-        let bytes = store.frame(key, frame, |object, out| {
-            let object = ObjectHead {
-                object: object.id,
-                properties: object.properties.clone(),
-                status: object.status,
-                payload_bytes: object.payload_bytes,
-            };
-            let mut bytes = BytesMut::with_capacity(64);
-            if dialect.encode_object(head, previous, &object, &mut bytes).is_ok() {
-                out.extend_from_slice(&bytes);
-            }
-        })?;
-        (!bytes.is_empty()).then_some(bytes)
     }
 }

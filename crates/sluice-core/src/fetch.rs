@@ -11,9 +11,9 @@ use sluice_proto::transport::{StreamId, Transport};
 use sluice_proto::wire::data::FetchEncoder;
 use smallvec::SmallVec;
 
-use crate::downstream::CHUNK_BYTES_MIN;
 use crate::ids::RequestKey;
 use crate::limits::Limits;
+use crate::out_stream::CHUNK_BYTES_MIN;
 use crate::store::{FetchCursor, FetchSpan, FetchStep, TrackStore, UnknownSpan};
 
 /// Times that upstream is asked in vain for one location before a fetch is given up.
@@ -193,7 +193,7 @@ impl DownFetch {
             priority: object.priority.unwrap_or(default),
             properties: object.properties.clone(),
             status: object.status,
-            payload_bytes: object.payload_bytes,
+            payload_bytes: object.payload_bytes.unwrap_or(object.received_bytes),
         });
         let mut frame = BytesMut::with_capacity(64);
         if encoder.encode(&item, &mut frame).is_err() {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    DoneCode, RangeEnd, RequestError, RequestId, StreamCount, TrackProperties,
+    DoneCode, RangeEnd, RequestError, RequestId, StreamCount, Token, TrackProperties,
 };
 
 use crate::downstream::{Downstream, Phase};
 use crate::fetch::{DownFetch, PendingFetch};
 use crate::ids::{Part, RequestKey, SessionKey, TrackKey};
+use crate::numbering::Numbering;
 use crate::origin::OriginId;
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
 
@@ -114,6 +115,7 @@ pub(crate) struct Track {
     /// The publisher's limit on the age of what is sent.
     pub object_timeout: Option<Duration>,
     pub upstreams: BTreeMap<RequestKey, Upstream>,
+    pub numbering: Numbering,
     pub downstreams: BTreeMap<RequestKey, Downstream>,
     pub fetches: BTreeMap<RequestKey, DownFetch>,
     /// Fetches that wait for a publisher's answer.
@@ -152,6 +154,7 @@ impl Track {
             described: false,
             object_timeout: None,
             upstreams: BTreeMap::new(),
+            numbering: Numbering::default(),
             downstreams: BTreeMap::new(),
             fetches: BTreeMap::new(),
             pending_fetches: Vec::new(),
@@ -195,6 +198,13 @@ impl Track {
     pub fn rendezvous(&self) -> Option<Duration> {
         let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
         asked.filter_map(|asked| asked.rendezvous_timeout).filter(|wait| !wait.is_zero()).max()
+    }
+
+    /// What a viewer that waits for an answer showed.
+    pub fn shown_tokens(&self) -> Vec<Token> {
+        let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
+        let shown = asked.map(|asked| &asked.tokens).find(|tokens| !tokens.is_empty());
+        shown.cloned().unwrap_or_default()
     }
 
     /// Whether objects are to come by this upstream. Another shard may be one by its offer and by

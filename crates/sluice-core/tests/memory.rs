@@ -29,6 +29,7 @@ fn write(store: &mut TrackStore, group: u64, objects: std::ops::Range<u64>, payl
         properties: false,
         end_of_group: true,
         first_object: true,
+        order: None,
     };
     let feed = store.begin_subgroup(source, start).expect("well formed");
     let now = Instant::now();

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use sluice_proto::model::ResetCode;
+use sluice_proto::model::{
+    ObjectHead, ObjectStatus, ObjectStreamHead, Properties, RequestId, ResetCode, SubgroupIdField,
+};
 use sluice_proto::session::SessionEvent;
 use sluice_proto::transport::StreamId;
 
@@ -27,6 +29,7 @@ impl Shard {
                     properties: head.properties,
                     end_of_group: head.end_of_group,
                     first_object: head.first_object,
+                    order: None,
                 };
                 match track.store.begin_subgroup(source, start) {
                     Ok(feed) => {
@@ -37,6 +40,9 @@ impl Shard {
                     }
                     Err(malformed) => self.malformed(track_id, key, &malformed.to_string()),
                 }
+            }
+            SessionEvent::ObjectOpened { stream, id, head } => {
+                self.object_opened(key, stream, id, &head, now);
             }
             SessionEvent::FetchOpened { stream, id } => self.fetch_stream_opened(key, stream, id),
             SessionEvent::Object { stream, head } => {
@@ -68,11 +74,53 @@ impl Shard {
         }
     }
 
-    fn upstream_track(
-        &self,
+    /// An object that has a stream of its own: a subgroup of one object.
+    fn object_opened(
+        &mut self,
         key: SessionKey,
-        id: sluice_proto::model::RequestId,
-    ) -> Option<TrackId> {
+        stream: StreamId,
+        id: RequestId,
+        head: &ObjectStreamHead,
+        now: Instant,
+    ) {
+        let Some(track_id) = self.upstream_track(key, id) else { return };
+        let counter = self.counter_of(key, id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let Some(source) = track.upstream_of(key, id).and_then(|up| up.source) else { return };
+        let (group, largest) = (head.location.group, track.store.largest());
+        let Some(group) = track.numbering.place(counter, group, largest) else { return };
+        self.note_stream(track_id, key, id);
+        let start = SubgroupStart {
+            group,
+            subgroup: SubgroupIdField::FirstObject,
+            priority: Some(head.order.priority()),
+            properties: false,
+            end_of_group: false,
+            first_object: true,
+            order: Some(head.order),
+        };
+        let object = ObjectHead {
+            object: head.location.object,
+            properties: Properties::default(),
+            status: ObjectStatus::Normal,
+            payload_bytes: head.payload_bytes.unwrap_or_default(),
+        };
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let feed = match track.store.begin_subgroup(source, start) {
+            Ok(feed) => feed,
+            Err(malformed) => return self.malformed(track_id, key, &malformed.to_string()),
+        };
+        let change = match head.payload_bytes {
+            Some(_) => track.store.handle_object(feed, &object, now),
+            None => track.store.handle_object_to_end(feed, &object, now),
+        };
+        if let Some(entry) = self.entry_mut(key) {
+            entry.streams_in.insert(stream, InStream { track: track_id, request: id, feed });
+        }
+        self.changed(track_id, key, change);
+    }
+
+    fn upstream_track(&self, key: SessionKey, id: RequestId) -> Option<TrackId> {
         match self.entry(key)?.requests.get(&id)? {
             Role::Upstream(track) => Some(*track),
             _ => None,

@@ -7,11 +7,12 @@ use sluice_proto::model::{DoneCode, RequestId, ResetCode};
 use sluice_proto::transport::Transport;
 
 use super::{Drain, Role, SessionEntry, Shard, Transports};
-use crate::downstream::{Phase, Served};
+use crate::downstream::Phase;
 use crate::fetch::Fetched;
 use crate::ids::{RequestKey, SessionKey, TrackId};
 use crate::limits::Limits;
 use crate::notice::Notice;
+use crate::out_stream::Served;
 use crate::store::UnknownSpan;
 use crate::track::Track;
 

@@ -277,5 +277,5 @@ fn link_config() -> SessionConfig {
         ..SessionLimits::default()
     };
     let drafts = SessionConfig::default().drafts.into_iter().take(1).collect();
-    SessionConfig { drafts, limits, ..SessionConfig::default() }
+    SessionConfig { drafts, limits, is_link: true, ..SessionConfig::default() }
 }

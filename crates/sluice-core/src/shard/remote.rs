@@ -11,6 +11,7 @@ use sluice_proto::session::Response;
 use super::{Role, Shard};
 use crate::downstream::{Downstream, Offer, Phase};
 use crate::ids::{Part, RequestKey, SessionKey, TrackId};
+use crate::out_stream::Carriage;
 
 impl Shard {
     /// The session with the home of a track that lives elsewhere.
@@ -63,12 +64,13 @@ impl Shard {
             ..Publish::default()
         };
         let Some(entry) = self.entry_mut(link) else { return false };
+        let carriage = Carriage::of(&entry.session);
         let publish = Publish { alias: entry.session.next_alias(), ..publish };
         let Ok(id) = entry.session.request(Request::Publish(publish)) else { return false };
         entry.requests.insert(id, Role::Downstream(track_id));
         self.dirty.insert(link);
         let Some(track) = self.tracks.get_mut(&track_id) else { return false };
-        let mut down = Downstream::new(Phase::Live, &track.store);
+        let mut down = Downstream::new(Phase::Live, carriage, &track.store);
         down.filter = LocationFilter::NextObject;
         down.offer = Some(Offer::Asked);
         down.go_live(&track.store);

@@ -15,6 +15,7 @@ use super::updates::no_range_filters;
 use super::{Role, SessionEntry, Shard, SpreadKey, TimerKey};
 use crate::downstream::{Downstream, Phase};
 use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
+use crate::out_stream::Carriage;
 use crate::track::Track;
 
 /// What an interest says of the tracks offered in return.
@@ -62,6 +63,7 @@ impl Shard {
         let Some(entry) = self.entry(key) else { return };
         let several = entry.link.is_some()
             || entry.session.dialect().is_some_and(|d| d.several_subscriptions);
+        let carriage = Carriage::of(&entry.session);
         let name = self.key_for_taker(key, request.track.clone());
         if let Some(error) = self.refusal_of(key, &name, &request, several) {
             return self.refuse(key, id, error);
@@ -73,7 +75,7 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         track.linger_until = None;
         let rendezvous = request.rendezvous_timeout.map(|t| t.min(self.limits.rendezvous_max));
-        let down = Downstream::asked(request, &track.store);
+        let down = Downstream::asked(request, carriage, &track.store);
         let forward = down.forward;
         let who = Self::request_key(key, id);
         track.downstreams.insert(who, down);
@@ -436,9 +438,10 @@ impl Shard {
             }
         };
         entry.requests.insert(id, Role::Downstream(track_id));
+        let carriage = Carriage::of(&entry.session);
         self.dirty.insert(session);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
-        let mut down = Downstream::new(Phase::Offered, &track.store);
+        let mut down = Downstream::new(Phase::Offered, carriage, &track.store);
         down.forward = wanted.forward;
         down.filter = wanted.filter;
         down.priority = wanted.priority;

@@ -8,11 +8,13 @@ use sluice_proto::model::{
     RequestUpdate, ResetCode, StreamCount, Subscribe,
 };
 use sluice_proto::session::{CommandError, RequestEnd, Response};
+use sluice_proto::wire::Family;
 
 use super::origins::Asked;
 use super::{InStream, Role, Shard, TimerKey};
 use crate::downstream::Phase;
 use crate::ids::{Part, RequestKey, SessionKey, TrackId};
+use crate::numbering::Counter;
 use crate::track::{Origin, Upstream};
 
 impl Shard {
@@ -34,8 +36,9 @@ impl Shard {
         sources.retain(|asked| !track.is_asked_of(asked.session));
         sources.sort_by_key(|asked| asked.session);
         sources.dedup_by_key(|asked| asked.session);
+        let shown = track.shown_tokens();
         let mut any = false;
-        for Asked { session, origin, tokens } in sources {
+        for Asked { session, origin, mut tokens } in sources {
             // A shard that offered the track brings objects already, or does once it is told.
             let offered = self
                 .tracks
@@ -45,6 +48,12 @@ impl Shard {
             let Some(entry) = self.entry_mut(session) else { continue };
             if entry.session.peer_going_away() {
                 continue;
+            }
+            // A publisher that judges viewers itself has to see what they show.
+            let passes = entry.link.is_some()
+                || entry.session.dialect().is_some_and(|d| d.family == Family::Names);
+            if passes && tokens.is_empty() {
+                tokens = shown.clone();
             }
             // The start is the live edge whatever viewers ask: their filters are applied here,
             // and the past is fetched.
@@ -110,7 +119,12 @@ impl Shard {
                     return self.upstream_refused(key, id, track, error, now);
                 }
                 let rules = self.source_rules(key);
+                let counter = self.counter_of(key, id);
+                let counts = self.counts_anew(key);
                 if let Some(track) = self.tracks.get_mut(&track) {
+                    if counts && track.key.part != Part::Replica {
+                        track.numbering.accepted(counter);
+                    }
                     let source = track.store.add_source(rules);
                     if let Some(upstream) = track.upstream_of(key, id) {
                         upstream.answer_by = None;
@@ -154,6 +168,19 @@ impl Shard {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether a publisher may count groups from the start whenever it starts.
+    fn counts_anew(&self, key: SessionKey) -> bool {
+        let dialect = self.entry(key).and_then(|entry| entry.session.dialect());
+        dialect.is_some_and(|dialect| dialect.object_streams)
+    }
+
+    pub(super) fn counter_of(&self, key: SessionKey, id: RequestId) -> Counter {
+        match self.is_link(key) {
+            true => Counter::Shard(Self::request_key(key, id)),
+            false => Counter::Session(key),
         }
     }
 
@@ -324,8 +351,10 @@ impl Shard {
             .map(|(who, _)| *who)
             .collect();
         for who in finished {
+            let counter = self.counter_of(who.session, who.request);
             let Some(track) = self.tracks.get_mut(&track_id) else { return };
             let Some(upstream) = track.upstreams.remove(&who) else { continue };
+            track.numbering.gone(counter);
             track.is_of_origin = upstream.origin_priority.is_some();
             if let Some(source) = upstream.source {
                 track.store.remove_source(source, ResetCode::Cancelled);
@@ -356,8 +385,10 @@ impl Shard {
         now: Instant,
     ) {
         self.forget(key, id);
+        let counter = self.counter_of(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(upstream) = track.upstreams.remove(&Self::request_key(key, id)) else { return };
+        track.numbering.gone(counter);
         track.is_of_origin = upstream.origin_priority.is_some();
         match upstream.source {
             Some(source) => {

@@ -19,7 +19,8 @@ pub(super) struct LiveArrival<'a> {
     pub(super) priority: Option<Priority>,
     pub(super) properties: &'a Properties,
     pub(super) status: ObjectStatus,
-    pub(super) payload_bytes: u64,
+    /// `None` if only the end of its stream will tell.
+    pub(super) payload_bytes: Option<u64>,
     pub(super) end_of_group: bool,
 }
 

@@ -12,7 +12,7 @@ pub(super) mod cost {
     /// A track, with the first allocation of its tables.
     pub(in crate::store) const TRACK_BYTES: usize = 3072;
     /// A group, with the first allocation of its tables.
-    pub(in crate::store) const GROUP_BYTES: usize = 2560;
+    pub(in crate::store) const GROUP_BYTES: usize = 2816;
     /// A subgroup of a group.
     pub(in crate::store) const SUBGROUP_BYTES: usize = 256;
     /// A live log.

@@ -7,9 +7,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use sluice_proto::model::{GroupId, Location, ObjectId, Priority, ResetCode, SubgroupId};
+use sluice_proto::model::{
+    GroupId, Location, ObjectId, Priority, ResetCode, SendOrder, SubgroupId,
+};
 
 use super::group::{Group, Slot};
+use super::object::StoredObject;
 use super::subgroup::{Log, LogEnd};
 use super::{GroupKey, TrackStore};
 
@@ -42,6 +45,8 @@ pub struct LogHead {
     pub end_of_group: bool,
     /// Whether the cursor's first object is known to be the subgroup's first.
     pub first_object: bool,
+    /// Urgency of the cursor's first object, if its publisher says one of each object.
+    pub order: Option<SendOrder>,
 }
 
 /// Where a reader of the list of logs stands.
@@ -66,6 +71,8 @@ pub struct LiveCursor {
     last: ObjectId,
     /// The last object taken.
     previous: Option<ObjectId>,
+    /// Objects of unknown length are waited for: the reader has to say a length first.
+    needs_length: bool,
 }
 
 /// Where in an object a cursor stands.
@@ -128,6 +135,18 @@ impl LiveCursor {
         self.stage != Stage::Frame(0)
     }
 
+    /// Waits for the end of objects of unknown length from now on, instead of beginning them.
+    pub fn need_length(&mut self) {
+        self.needs_length = true;
+    }
+
+    /// Leaves out the rest of the object that it is in.
+    pub fn pass_object(&mut self) {
+        if std::mem::replace(&mut self.stage, Stage::Frame(0)) != Stage::Frame(0) {
+            self.position += 1;
+        }
+    }
+
     /// Leaves out objects above `last` from now on.
     pub fn end_after(&mut self, last: Option<ObjectId>) {
         self.last = last.unwrap_or(ObjectId(u64::MAX));
@@ -144,6 +163,11 @@ impl LiveCursor {
         }
         self.first = first;
         goes_on
+    }
+
+    /// Whether an object cannot be taken before its end.
+    fn waits_for(&self, object: &StoredObject) -> bool {
+        self.needs_length && object.payload_bytes.is_none()
     }
 
     /// Takes the next step. At most `max_bytes` of payload, in one piece.
@@ -171,6 +195,7 @@ impl LiveCursor {
                 Stage::Frame(_) if object.id > self.last => {
                     return LiveStep::End(LiveEnd::RangeEnd);
                 }
+                Stage::Frame(_) if self.waits_for(object) => return LiveStep::Wait,
                 Stage::Frame(taken) => {
                     self.stage = Stage::Payload(0);
                     return LiveStep::Object {
@@ -180,7 +205,7 @@ impl LiveCursor {
                         frame_taken_bytes: taken as usize,
                     };
                 }
-                Stage::Payload(offset) if offset >= object.payload_bytes => {
+                Stage::Payload(offset) if object.payload_bytes.is_some_and(|end| offset >= end) => {
                     self.previous = Some(object.id);
                     self.position += 1;
                     self.stage = Stage::Frame(0);
@@ -252,6 +277,11 @@ impl TrackStore {
         self.group(key.group).map(|group| group.id)
     }
 
+    /// The urgency of the objects of a log, if their publisher says one of each.
+    pub fn log_order(&self, key: LogKey) -> Option<SendOrder> {
+        self.log(key)?.1.stream.order
+    }
+
     /// How the log ended; `None` if it can still grow or is gone.
     pub fn log_end(&self, key: LogKey) -> Option<LogEnd> {
         self.log(key)?.1.end
@@ -296,6 +326,7 @@ impl TrackStore {
             first,
             last: ObjectId(u64::MAX),
             previous: None,
+            needs_length: false,
         })
     }
 
@@ -329,15 +360,20 @@ impl TrackStore {
             properties: log.stream.properties,
             end_of_group: log.stream.end_of_group || ends_group,
             first_object: object.stream.first_object,
+            order: object.stream.order,
         })
     }
 
-    /// How much payload lies between a cursor and the newest byte of its log. 0 if it is gone.
+    /// How much payload lies between a cursor and the newest byte of its log. 0 if it is gone, or
+    /// waits itself for the length of an object.
     pub fn lag_bytes(&self, cursor: &LiveCursor) -> u64 {
         let Some((group, log)) = self.log(cursor.log) else { return 0 };
         let Some(next) = log.slot_at(cursor.position).and_then(|slot| group.object(slot)) else {
             return 0;
         };
+        if cursor.waits_for(next) {
+            return 0;
+        }
         let newest = log.entries.newest().and_then(|&slot| group.object(slot));
         let end = log.settled_bytes + newest.map_or(0, |object| object.received_bytes);
         let taken = match cursor.stage {
@@ -347,11 +383,12 @@ impl TrackStore {
         end.saturating_sub(next.log_offset + taken)
     }
 
-    /// When the first byte of the object arrived that a cursor takes next or is inside of.
+    /// When the first byte of the object arrived that a cursor takes next or is inside of. Not of
+    /// one that it waits for itself.
     pub fn waiting_since(&self, cursor: &LiveCursor) -> Option<Instant> {
         let (group, log) = self.log(cursor.log)?;
         let slot = log.slot_at(cursor.position)?;
-        group.object(slot).map(|object| object.arrived)
+        group.object(slot).filter(|object| !cursor.waits_for(object)).map(|object| object.arrived)
     }
 
     pub(super) fn announce(&mut self, group: GroupKey, log: u64) {

@@ -59,7 +59,7 @@ impl TrackStore {
             priority: head.priority,
             properties: &head.properties,
             status: head.status,
-            payload_bytes: payload.len() as u64,
+            payload_bytes: Some(payload.len() as u64),
             end_of_group: head.end_of_group,
         };
         if head.status == ObjectStatus::DoesNotExist {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use sluice_proto::model::{
     Delivery, GroupId, Location, ObjectHead, ObjectId, ObjectStatus, Priority, ResetCode,
-    SubgroupId, SubgroupIdField,
+    SendOrder, SubgroupId, SubgroupIdField,
 };
 
 use super::arrival::LiveArrival;
@@ -44,6 +44,8 @@ pub struct SubgroupStart {
     pub end_of_group: bool,
     /// Whether the first object on the stream is known to be the subgroup's first.
     pub first_object: bool,
+    /// Its urgency, if the stream carries one object that has its own.
+    pub order: Option<SendOrder>,
 }
 
 /// Whom an arrival concerns.
@@ -97,6 +99,8 @@ pub(super) struct Current {
     pub(super) slot: Slot,
     /// Bytes of it that came on this feed.
     pub(super) offset: u64,
+    /// It ends with the feed.
+    pub(super) to_end: bool,
 }
 
 #[derive(Debug)]
@@ -211,7 +215,22 @@ impl TrackStore {
         head: &ObjectHead,
         now: Instant,
     ) -> Result<Change, MalformedTrack> {
-        let result = self.accept_object(key, head, now);
+        let result = self.accept_object(key, head, Some(head.payload_bytes), now);
+        self.record(result)
+    }
+
+    /// The same for an object that ends with its stream: its length is not known yet, and what
+    /// `head` says of it does not count.
+    ///
+    /// # Errors
+    /// It contradicts what is known. It is not stored, and the track is malformed.
+    pub fn handle_object_to_end(
+        &mut self,
+        key: FeedKey,
+        head: &ObjectHead,
+        now: Instant,
+    ) -> Result<Change, MalformedTrack> {
+        let result = self.accept_object(key, head, None, now);
         self.record(result)
     }
 
@@ -219,11 +238,12 @@ impl TrackStore {
         &mut self,
         key: FeedKey,
         head: &ObjectHead,
+        payload_bytes: Option<u64>,
         now: Instant,
     ) -> Result<Change, MalformedTrack> {
         self.refuse_malformed()?;
         self.end_current(key);
-        let Some((subgroup, stream, arrival)) = self.read_head(key, head) else {
+        let Some((subgroup, stream, arrival)) = self.read_head(key, head, payload_bytes) else {
             return Ok(Change::None);
         };
         if head.status == ObjectStatus::DoesNotExist {
@@ -258,7 +278,7 @@ impl TrackStore {
             slot
         });
         if let Some(slot) = slot {
-            self.begin_payload(key, group, slot, head.payload_bytes);
+            self.begin_payload(key, group, slot, payload_bytes);
         }
         let stored = if verdict == Verdict::New { Change::Stored } else { Change::None };
         Ok(stored.max(self.settle(group, at)))
@@ -269,6 +289,7 @@ impl TrackStore {
         &mut self,
         key: FeedKey,
         head: &'a ObjectHead,
+        payload_bytes: Option<u64>,
     ) -> Option<(SubgroupId, StreamFacts, LiveArrival<'a>)> {
         let source = self.feed_mut(key)?.source;
         let feed = self.subgroup_feed(key)?;
@@ -284,6 +305,7 @@ impl TrackStore {
             properties: start.properties,
             end_of_group: start.end_of_group,
             first_object: head.object.0 == 0 || first && (start.first_object || mode_first),
+            order: start.order,
         };
         let arrival = LiveArrival {
             source,
@@ -292,7 +314,7 @@ impl TrackStore {
             priority: start.priority,
             properties: &head.properties,
             status: head.status,
-            payload_bytes: head.payload_bytes,
+            payload_bytes,
             end_of_group: false,
         };
         Some((subgroup, stream, arrival))
@@ -304,13 +326,14 @@ impl TrackStore {
         key: FeedKey,
         group: GroupKey,
         slot: Slot,
-        payload_bytes: u64,
+        payload_bytes: Option<u64>,
     ) {
-        if payload_bytes == 0 {
+        if payload_bytes == Some(0) {
             return;
         }
         let Some(feed) = self.feed_mut(key) else { return };
-        feed.current = Some(Current { group, slot, offset: 0 });
+        let to_end = payload_bytes.is_none();
+        feed.current = Some(Current { group, slot, offset: 0, to_end });
         self.with_group(group, |group| {
             if let Some(object) = group.object_mut(slot) {
                 object.feeders += 1;
@@ -330,7 +353,7 @@ impl TrackStore {
     fn accept_payload(&mut self, key: FeedKey, data: &Bytes) -> Result<Change, MalformedTrack> {
         self.refuse_malformed()?;
         let share = self.payloads == Payloads::Share;
-        let Some(Current { group, slot, offset }) = self.feed_mut(key).and_then(|f| f.current)
+        let Some(Current { group, slot, offset, .. }) = self.feed_mut(key).and_then(|f| f.current)
         else {
             return Ok(Change::None);
         };
@@ -340,7 +363,8 @@ impl TrackStore {
             let object = group.object(slot);
             let logged = object.is_some_and(|object| object.is_logged());
             let done = object.is_none_or(|object| {
-                offset.saturating_add(data.len() as u64) >= object.payload_bytes
+                let reached = offset.saturating_add(data.len() as u64);
+                object.payload_bytes.is_some_and(|bytes| reached >= bytes)
             });
             Ok((new, logged, done, at))
         });
@@ -374,9 +398,14 @@ impl TrackStore {
     /// # Errors
     /// Its end contradicts what is known.
     pub fn finish(&mut self, key: FeedKey) -> Result<Change, MalformedTrack> {
-        let inside = self.feed_mut(key).is_some_and(|feed| feed.current.is_some());
-        if inside {
-            return Ok(self.reset(key, ResetCode::Internal));
+        match self.feed_mut(key).and_then(|feed| feed.current) {
+            Some(Current { group, slot, offset, to_end: true }) => {
+                self.end_current(key);
+                let ended = self.with_group(group, |group| group.end_payload(slot, offset));
+                self.record(ended.unwrap_or(Ok(())))?;
+            }
+            Some(_) => return Ok(self.reset(key, ResetCode::Internal)),
+            None => {}
         }
         let Some(feed) = self.take_feed(key) else { return Ok(Change::None) };
         match feed.kind {

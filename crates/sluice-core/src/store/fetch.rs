@@ -203,7 +203,7 @@ impl TrackStore {
             priority: Some(object.priority),
             properties: &object.properties,
             status: object.status,
-            payload_bytes: object.payload_bytes,
+            payload_bytes: Some(object.payload_bytes),
             end_of_group: false,
         };
         if object.status == ObjectStatus::DoesNotExist {
@@ -243,7 +243,7 @@ impl TrackStore {
             slot
         });
         if let Some(slot) = slot {
-            self.begin_payload(key, group, slot, object.payload_bytes);
+            self.begin_payload(key, group, slot, Some(object.payload_bytes));
         }
         Ok(Change::Stored)
     }

@@ -154,7 +154,7 @@ impl FetchCursor {
             }
             return Some(self.missing(store, at, at));
         };
-        if offset >= total {
+        if total.is_some_and(|total| offset >= total) {
             self.stage = Stage::Frame(0);
             self.move_past(at);
             return None;
@@ -215,7 +215,11 @@ impl FetchCursor {
             self.move_past(location);
             return None;
         }
-        let usable = stored.is_complete() || stored.feeders > 0;
+        if stored.payload_bytes.is_none() && stored.feeders > 0 {
+            // Its head says a length, which only its end will tell.
+            return Some(FetchStep::Wait);
+        }
+        let usable = stored.is_complete() || stored.payload_bytes.is_some() && stored.feeders > 0;
         if !usable || store.is_expired(stored.arrived, self.begun, now) && taken == 0 {
             return Some(self.missing(store, location, location));
         }

@@ -34,7 +34,8 @@ pub(super) struct Incoming<'a> {
     pub(super) properties: &'a Properties,
     pub(super) facts: ObjectFacts,
     pub(super) status: ObjectStatus,
-    pub(super) payload_bytes: u64,
+    /// `None` if only the end of its stream will tell.
+    pub(super) payload_bytes: Option<u64>,
     /// Nothing larger exists in the group. Datagrams only.
     pub(super) end_of_group: bool,
     /// What an inherited priority stands for, if that is known.
@@ -175,6 +176,7 @@ impl Group {
             id: object.id,
             delivery: object.delivery,
             priority,
+            order: object.stream.order,
             properties: &object.properties,
             status: object.status,
             payload_bytes: object.payload_bytes,
@@ -311,8 +313,10 @@ impl Group {
             let (first, second) = (stored.status, incoming.status);
             return Err(MalformedTrack::StatusDiffers { object, first, second });
         }
-        if stored.payload_bytes != incoming.payload_bytes {
-            let (first, second) = (stored.payload_bytes, incoming.payload_bytes);
+        let known = stored.payload_bytes.or(Some(stored.received_bytes));
+        if let (Some(first), Some(second)) = (known, incoming.payload_bytes)
+            && (first > second || first < second && stored.payload_bytes.is_some())
+        {
             return Err(MalformedTrack::LengthDiffers { object, first, second });
         }
         // A subgroup has one priority, compared when a stream of it begins.
@@ -384,9 +388,12 @@ impl Group {
         slot
     }
 
-    /// A copy may tell what the first one could not: its delivery.
+    /// A copy may tell what the first one could not: its length, its delivery.
     fn refine(&mut self, slot: Slot, incoming: &Incoming<'_>) {
         self.note_gaps(incoming);
+        if let Some(object) = self.object_mut(slot) {
+            object.payload_bytes = object.payload_bytes.or(incoming.payload_bytes);
+        }
         if let Some(object) = self.object_mut(slot)
             && matches!(object.delivery, Delivery::Unknown(_))
             && !matches!(incoming.delivery, Delivery::Unknown(_))
@@ -571,7 +578,7 @@ impl Group {
     ) -> Result<bool, MalformedTrack> {
         let Some(object) = self.object(slot) else { return Ok(false) };
         let received = object.received_bytes;
-        let room = object.payload_bytes.saturating_sub(offset);
+        let room = object.payload_bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(offset));
         let data = data.slice(..data.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
         let known = usize::try_from(received.saturating_sub(offset)).unwrap_or(usize::MAX);
         let known = known.min(data.len());
@@ -586,11 +593,29 @@ impl Group {
         Ok(true)
     }
 
+    /// The stream of an object whose length nobody had said ended after `bytes` of it.
+    pub(super) fn end_payload(&mut self, slot: Slot, bytes: u64) -> Result<(), MalformedTrack> {
+        let Some(object) = self.object_mut(slot) else { return Ok(()) };
+        let known = object.payload_bytes.or(Some(object.received_bytes).filter(|had| *had > bytes));
+        match known {
+            Some(first) if first != bytes => {
+                let id = object.id;
+                let object = self.at(id);
+                Err(MalformedTrack::LengthDiffers { object, first, second: bytes })
+            }
+            _ => {
+                object.payload_bytes = Some(bytes);
+                Ok(())
+            }
+        }
+    }
+
     fn append(&mut self, slot: Slot, mut data: Bytes, share: bool) {
         let Some(object) = self.object_mut(slot) else { return };
         let whole = object.delivery == Delivery::Datagram;
         object.received_bytes += data.len() as u64;
-        let mut expected = object.payload_bytes - object.received_bytes + data.len() as u64;
+        let taken = object.received_bytes - data.len() as u64;
+        let mut expected = object.payload_bytes.map_or(u64::MAX, |bytes| bytes - taken);
         if share {
             object.push(Run { owner: slot, page: None, bytes: data });
             self.used_bytes += cost::EXTENT_BYTES;

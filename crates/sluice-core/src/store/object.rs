@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use sluice_proto::model::{Delivery, GroupId, ObjectId, ObjectStatus, Priority, Properties};
+use sluice_proto::model::{
+    Delivery, GroupId, ObjectId, ObjectStatus, Priority, Properties, SendOrder,
+};
 use smallvec::SmallVec;
 
 use super::page::{PageNumber, Run};
@@ -19,12 +21,14 @@ pub struct ObjectView<'a> {
     pub delivery: Delivery,
     /// Publisher priority; `None` inherits the track's.
     pub priority: Option<Priority>,
+    /// Its urgency, if its publisher sends each object on a stream of its own.
+    pub order: Option<SendOrder>,
     /// Properties of the first copy.
     pub properties: &'a Properties,
     /// Status.
     pub status: ObjectStatus,
-    /// Announced length of the payload.
-    pub payload_bytes: u64,
+    /// Length of the payload; `None` while only the end of its stream will tell.
+    pub payload_bytes: Option<u64>,
     /// How much of the payload is here.
     pub received_bytes: u64,
     /// When its first byte arrived.
@@ -36,7 +40,7 @@ pub struct ObjectView<'a> {
 impl ObjectView<'_> {
     /// Whether all of the payload is here.
     pub fn is_complete(&self) -> bool {
-        self.received_bytes == self.payload_bytes
+        self.payload_bytes == Some(self.received_bytes)
     }
 }
 
@@ -60,6 +64,8 @@ pub(super) struct StreamFacts {
     pub(super) end_of_group: bool,
     /// This object is known to be the subgroup's first.
     pub(super) first_object: bool,
+    /// Its urgency, if its publisher sends each object on a stream of its own.
+    pub(super) order: Option<SendOrder>,
 }
 
 /// A part of a payload.
@@ -102,7 +108,8 @@ pub(super) struct StoredObject {
     pub(super) properties: Properties,
     pub(super) properties_page: Option<PageNumber>,
     pub(super) status: ObjectStatus,
-    pub(super) payload_bytes: u64,
+    /// Its length, once that is known.
+    pub(super) payload_bytes: Option<u64>,
     pub(super) received_bytes: u64,
     pub(super) arrived: Instant,
     /// Datagram that ends its group.
@@ -125,7 +132,12 @@ pub(super) struct StoredObject {
 
 impl StoredObject {
     pub(super) fn is_complete(&self) -> bool {
-        self.received_bytes == self.payload_bytes
+        self.payload_bytes == Some(self.received_bytes)
+    }
+
+    /// Bytes of its payload, as far as its length is known.
+    pub(super) fn bytes(&self) -> u64 {
+        self.payload_bytes.unwrap_or(self.received_bytes)
     }
 
     /// It came on a live stream, after `previous`.

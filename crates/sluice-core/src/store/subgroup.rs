@@ -295,7 +295,7 @@ impl Group {
             .entries
             .newest()
             .and_then(|&last| self.object(last))
-            .map_or(0, |object| object.payload_bytes);
+            .map_or(0, |object| object.bytes());
         let grown = &mut self.logs[log];
         grown.settled_bytes += before;
         let offset = grown.settled_bytes;
@@ -316,8 +316,7 @@ impl Group {
         let Some(slot) = self.logs[log].entries.pop_newest() else { return };
         let before = self.logs[log].entries.newest().copied();
         let before = before.and_then(|slot| self.object(slot));
-        let (last, bytes) =
-            before.map_or((None, 0), |object| (Some(object.id), object.payload_bytes));
+        let (last, bytes) = before.map_or((None, 0), |object| (Some(object.id), object.bytes()));
         let log = &mut self.logs[log];
         log.last = last;
         log.settled_bytes = log.settled_bytes.saturating_sub(bytes);
@@ -356,7 +355,7 @@ impl Group {
         let kept = self.oldest_slot();
         let Some(log) = self.logs.get_mut(log) else { return };
         if log.entries.newest() == Some(&slot) {
-            log.settled_bytes = object.log_offset + object.payload_bytes;
+            log.settled_bytes = object.log_offset + object.bytes();
         }
         log.floor = log.floor.max(Some(object.id));
         while log.entries.oldest().is_some_and(|&slot| slot < kept) {

@@ -65,8 +65,7 @@ impl Group {
             assert!(objects.iter().all(|object| object.place == LogPlace::Log(number)));
             if !trimmed {
                 assert_eq!(log.last, objects.last().map(|object| object.id));
-                let before: u64 =
-                    objects.iter().rev().skip(1).map(|object| object.payload_bytes).sum();
+                let before: u64 = objects.iter().rev().skip(1).map(|object| object.bytes()).sum();
                 assert_eq!(log.settled_bytes, before);
             }
         }

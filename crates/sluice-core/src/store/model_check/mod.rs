@@ -182,6 +182,7 @@ impl<'t> World<'t> {
             properties: true,
             end_of_group: self.truth.ends_group(group, subgroup),
             first_object: next == 0 && input.byte() & 1 == 0,
+            order: None,
         };
         let feed = self.store.begin_subgroup(source, start).expect("priorities agree");
         if next > 0 {

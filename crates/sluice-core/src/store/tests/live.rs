@@ -226,7 +226,7 @@ fn a_frame_is_encoded_once_for_all_viewers_of_a_layout() {
         let frame = FrameKey { layout, previous, properties: true };
         let bytes = scene.store.frame(key, frame, |object, out| {
             encodings += 1;
-            out.extend([layout as u8, object.payload_bytes as u8]);
+            out.extend([layout as u8, object.payload_bytes.expect("a length") as u8]);
         });
         assert_eq!(bytes.expect("the object is there"), vec![layout as u8, 1]);
     }

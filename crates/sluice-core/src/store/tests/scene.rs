@@ -27,6 +27,7 @@ pub(super) fn subgroup(group: u64, subgroup: u64) -> SubgroupStart {
         properties: true,
         end_of_group: false,
         first_object: false,
+        order: None,
     }
 }
 
@@ -180,7 +181,11 @@ impl Scene {
             match cursor.next(&mut self.store, 7) {
                 LiveStep::Object { key, id, .. } => {
                     let view = self.store.object(key).expect("a step's object is there");
-                    trace.object(id.0.to_string(), view.status, view.payload_bytes);
+                    trace.object(
+                        id.0.to_string(),
+                        view.status,
+                        view.payload_bytes.expect("a length"),
+                    );
                 }
                 LiveStep::Payload(bytes) => trace.payload(&bytes),
                 LiveStep::Wait => return trace.end(None),
@@ -201,7 +206,11 @@ impl Scene {
             match cursor.next(&mut self.store, 7, self.now) {
                 FetchStep::Object { key, location, .. } => {
                     let view = self.store.object(key).expect("a step's object is there");
-                    trace.object(location.to_string(), view.status, view.payload_bytes);
+                    trace.object(
+                        location.to_string(),
+                        view.status,
+                        view.payload_bytes.expect("a length"),
+                    );
                 }
                 FetchStep::Payload(bytes) => trace.payload(&bytes),
                 FetchStep::Wait => return trace.end(None),
