@@ -62,7 +62,7 @@ async fn publish(
 ) -> Result<()> {
     let host = url_host(relay.address());
     let connection = ConnectionSettings {
-        drafts: settings.drafts.clone(),
+        drafts: settings.drafts.offered(),
         certificate_sha256: vec![relay.certificate_sha256().to_owned()],
         ca: None,
         insecure: false,

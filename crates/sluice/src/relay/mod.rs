@@ -87,7 +87,8 @@ impl Relay {
         let certificate = Certificate::obtain(settings)?;
         let sockets = sockets(settings)?;
         let address = sockets[0].local_address().context("the socket has no address")?;
-        let protocols: Vec<&str> = settings.drafts.iter().map(|draft| draft.token()).collect();
+        let offered = settings.drafts.offered();
+        let protocols: Vec<&str> = offered.iter().map(|draft| draft.token()).collect();
         let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
             .map_err(|error| certificate::explained(error, settings))?;
         let seats = seats(sockets)?;
@@ -278,7 +279,7 @@ fn start_workers(
 
 fn session_config(settings: &RelaySettings, relay: RelayId) -> SessionConfig {
     let mut config = SessionConfig {
-        drafts: settings.drafts.clone(),
+        drafts: settings.drafts.0.clone(),
         implementation: relay.sign(concat!("sluice/", env!("CARGO_PKG_VERSION"))),
         ..SessionConfig::default()
     };
@@ -367,7 +368,7 @@ fn start_web(address: SocketAddr, sha256: &str, origins: OriginBoard) -> Result<
             return Ok(false);
         }
     };
-    let drafts: Vec<String> = Draft::ALL.iter().map(Draft::to_string).collect();
+    let drafts: Vec<String> = Draft::SERVED.iter().map(Draft::to_string).collect();
     let state = web::WebState {
         certificate_sha256: sha256.to_owned(),
         origins,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sluice_proto::wire::Draft;
 
-use super::ByteSize;
 use super::macros::settings;
+use super::{ByteSize, ServedDrafts};
 
 settings! {
     /// What `sluice relay` can be told.
@@ -26,8 +26,9 @@ settings! {
         /// Names and addresses that the development certificate is for, besides localhost.
         host: Vec<String> = Vec::new(), "NAME,...";
 
-        /// Drafts to speak; with a peer that knows several, the newest is used.
-        drafts: Vec<Draft> = Draft::ALL.to_vec(), "LIST";
+        /// Drafts to speak; with a peer that knows several, the newest is used. 01 is what clients
+        /// of 2023/24 speak, which offer none.
+        drafts: ServedDrafts = ServedDrafts(Draft::SERVED.to_vec()), "LIST";
 
         /// Keep the tracks of each authority and path apart. Without it every client of this
         /// relay is in one scope, whatever path it uses.

@@ -139,23 +139,42 @@ impl SettingValue for SocketAddr {
 
 impl SettingValue for Vec<Draft> {
     fn parse(text: &str) -> Result<Self, String> {
-        let known = || {
-            let all: Vec<String> = Draft::ALL.iter().map(Draft::to_string).collect();
-            format!("a list such as {}", all.join(","))
-        };
-        let drafts = text
-            .split(',')
-            .map(|part| part.trim().parse::<Draft>().map_err(|_| known()))
-            .collect::<Result<Vec<_>, _>>()?;
-        // Newest first, once each, whatever the order they were typed in.
-        let chosen: Vec<Draft> =
-            Draft::ALL.iter().copied().filter(|draft| drafts.contains(draft)).collect();
-        if chosen.is_empty() { Err(known()) } else { Ok(chosen) }
+        chosen_drafts(text, &Draft::ALL)
     }
 
     fn show(&self) -> String {
         self.iter().map(Draft::to_string).collect::<Vec<_>>().join(",")
     }
+}
+
+/// Drafts that a relay speaks: one more than clients can offer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServedDrafts(pub Vec<Draft>);
+
+impl ServedDrafts {
+    /// Those that a client can offer.
+    pub fn offered(&self) -> Vec<Draft> {
+        self.0.iter().copied().filter(|draft| Draft::ALL.contains(draft)).collect()
+    }
+}
+
+impl SettingValue for ServedDrafts {
+    fn parse(text: &str) -> Result<Self, String> {
+        chosen_drafts(text, &Draft::SERVED).map(ServedDrafts)
+    }
+
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}
+
+/// Newest first, once each, whatever the order they were typed in.
+fn chosen_drafts(text: &str, of: &[Draft]) -> Result<Vec<Draft>, String> {
+    let known = || format!("a list such as {}", of.to_vec().show());
+    let named = |part: &str| part.trim().parse::<Draft>().ok().filter(|draft| of.contains(draft));
+    let named = text.split(',').map(|part| named(part).ok_or_else(known));
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    Ok(of.iter().copied().filter(|draft| named.contains(draft)).collect())
 }
 
 impl SettingValue for Vec<String> {

@@ -37,7 +37,7 @@ pub fn read(settings: &RelaySettings) -> Result<Vec<OriginSettings>> {
     if settings.scoped {
         bail!("--origins cannot be had with --scoped: origins serve every path alike");
     }
-    let mut reading = Reading::of(path, &settings.drafts);
+    let mut reading = Reading::of(path, &settings.drafts.offered());
     for origin in &reading.origins {
         if let Err(error) = origin.target.addresses() {
             let host = &origin.target.host;

@@ -204,7 +204,6 @@ fn read_into(
                 decoder.end(rest.len(), 0)?;
             }
         }
-        UniHead::Object(_) => panic!("no draft of these has it"),
         UniHead::Fetch(head) => {
             seen.parts.push(format!("fetch {}", head.request));
             dialect.encode_fetch_head(&head, &mut seen.rewritten).unwrap();
