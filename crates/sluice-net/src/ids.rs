@@ -14,8 +14,9 @@ pub const CONNECTION_ID_BYTES: usize = 8;
 
 /// The shard that a datagram belongs to, read from its destination connection id.
 ///
-/// `None` for a datagram too short to hold one and for a client's first flight, whose id the
-/// client chose: such a datagram may go to any shard.
+/// `None` for a datagram that holds none of our length. A client chooses the id of its first flight,
+/// so that such a datagram may name any shard, and one that does not exist; it may go to any. But the
+/// first flight of a server that we dialed carries an id of ours, and looks the same.
 pub fn shard_of(datagram: &[u8]) -> Option<u8> {
     const LONG_HEADER: u8 = 0x80;
     const LONG_ID_AT: usize = 6;
@@ -23,9 +24,7 @@ pub fn shard_of(datagram: &[u8]) -> Option<u8> {
     let id = if first & LONG_HEADER == 0 {
         datagram.get(1..1 + CONNECTION_ID_BYTES)?
     } else {
-        // Initial and 0-RTT packets carry ids of the client's choice until it has heard of us.
-        let is_initial_or_early = (first >> 4) & 0b11 <= 1;
-        if is_initial_or_early || usize::from(*datagram.get(5)?) != CONNECTION_ID_BYTES {
+        if usize::from(*datagram.get(5)?) != CONNECTION_ID_BYTES {
             return None;
         }
         datagram.get(LONG_ID_AT..LONG_ID_AT + CONNECTION_ID_BYTES)?
@@ -105,8 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn a_first_flight_belongs_to_no_shard() {
-        let datagram = [0xc3, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+    fn the_first_flight_of_a_server_names_the_shard_that_dialed_it() {
+        let mut ids = ShardIds::new(5, &[7; 32]);
+        let mut datagram = vec![0xc3, 0, 0, 0, 1, 8];
+        datagram.extend_from_slice(&ids.generate_cid());
+        assert_eq!(shard_of(&datagram), Some(5));
+    }
+
+    #[test]
+    fn an_id_of_another_length_names_no_shard() {
+        let datagram = [0xc3, 0, 0, 0, 1, 4, 1, 2, 3, 4, 5, 6, 7, 8, 0];
         assert_eq!(shard_of(&datagram), None);
         assert_eq!(shard_of(&[]), None);
         assert_eq!(shard_of(&[0x40, 1]), None);
