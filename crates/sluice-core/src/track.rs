@@ -137,6 +137,8 @@ pub(crate) struct Track {
     pub retry_at: Option<Instant>,
     /// How often they were.
     pub retries: u32,
+    /// Until then worse origins are kept beside a better source.
+    pub spare_until: Option<Instant>,
     /// Nobody takes it: until then it is kept.
     pub linger_until: Option<Instant>,
     /// Nobody publishes it any more: until then viewers are kept.
@@ -167,6 +169,7 @@ impl Track {
             refused_by: BTreeSet::new(),
             retry_at: None,
             retries: 0,
+            spare_until: None,
             linger_until: None,
             hold_until: None,
             counted_bytes: 0,
@@ -230,6 +233,15 @@ impl Track {
         self.upstreams.iter().any(|(who, up)| who.session == session && asked(up))
     }
 
+    /// Subscriptions at origins beside which there are better sources: publishers of this relay, or
+    /// origins of a better priority.
+    pub fn spare_upstreams(&self) -> Vec<RequestKey> {
+        let established = self.upstreams.values().filter(|up| up.is_established());
+        let Some(best) = established.map(|up| up.origin_priority).min() else { return Vec::new() };
+        let worse = |up: &Upstream| up.origin_priority > best && up.origin == Origin::Subscribe;
+        self.upstreams.iter().filter(|(_, up)| worse(up)).map(|(who, _)| *who).collect()
+    }
+
     /// Whether a publisher is being asked.
     pub fn is_pending(&self) -> bool {
         self.upstreams.values().any(|upstream| upstream.source.is_none())
@@ -282,6 +294,7 @@ impl Track {
             .chain(self.linger_until)
             .chain(self.hold_until)
             .chain(self.retry_at)
+            .chain(self.spare_until)
             .chain(answers)
             .min()
     }

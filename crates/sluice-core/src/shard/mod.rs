@@ -2,8 +2,9 @@
 //!
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
 //! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
-//! the shard asks of publishers, `origins` of other relays, `retain` what of the past is kept, `data` objects coming in, `fetching` fetches and fills, `deliver`
-//! objects going out.
+//! the shard asks of publishers, `origins` of other relays, `namespaces` who is told of namespaces,
+//! `data` objects coming in, `retain` what of the past is kept, `fetching` fetches and fills,
+//! `deliver` objects going out.
 
 mod data;
 mod deliver;
@@ -11,6 +12,7 @@ mod fetching;
 mod held;
 mod links;
 mod message;
+mod namespaces;
 mod origins;
 mod publisher;
 mod remote;

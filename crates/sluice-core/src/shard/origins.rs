@@ -1,4 +1,4 @@
-//! What is asked of origins: tracks that no publisher here has, by priority, and namespaces.
+//! What is asked of origins: tracks that no publisher here has, by priority.
 //!
 //! A track whose origins are gone keeps its viewers, and its home asks again, less and less often,
 //! until one has it. Two relays that are each other's origin do no harm: neither asks the other for
@@ -9,20 +9,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    Interest, Request, RequestCode, RequestError, RequestId, RequestOk, ResetCode, SessionCode,
-    SubscribeNamespace, Token, TrackNamespace,
+    RequestCode, RequestError, ResetCode, SessionCode, Token, TrackNamespace,
 };
 use sluice_proto::session::SessionConfig;
 use sluice_proto::transport::PeerInfo;
-use sluice_proto::wire::InterestForm;
 
+use super::Shard;
 use super::message::Item;
-use super::{Role, Shard};
 use crate::downstream::Phase;
-use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
-use crate::namespace::{NamespaceTree, Source};
+use crate::ids::{Part, RequestKey, SessionKey, TrackId, TrackKey};
 use crate::notice::Notice;
-use crate::origin::{Offer, OriginId, OriginNews, OriginTerms, Origins, Place, RelayId};
+use crate::origin::{OriginId, OriginNews, OriginTerms, Origins, Place, RelayId};
 
 /// First wait before a track is asked for again. It doubles each time.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -101,7 +98,7 @@ impl Shard {
         }
     }
 
-    fn tell_shards(&mut self, id: OriginId, news: OriginNews) {
+    pub(super) fn tell_shards(&mut self, id: OriginId, news: OriginNews) {
         for shard in self.placement.others() {
             self.links.tell(shard, Item::Origin(id, news.clone()));
         }
@@ -109,11 +106,17 @@ impl Shard {
 
     /// An origin can be asked now: tracks that someone wants and nobody brings go to it.
     fn origin_came(&mut self, id: OriginId) {
+        self.ask_newcomer(id, &TrackNamespace::default());
+    }
+
+    /// Asks an origin for what of a namespace it may have now.
+    pub(super) fn ask_newcomer(&mut self, id: OriginId, namespace: &TrackNamespace) {
         let Some(origin) = self.origins.get(id) else { return };
+        let is_of = |of: &TrackNamespace| namespace.is_prefix_of(of) && origin.offers(of);
         let wanted: Vec<TrackId> = self
             .tracks
             .iter()
-            .filter(|(_, track)| track.is_wanted() && origin.offers(track.key.name.namespace()))
+            .filter(|(_, track)| track.is_wanted() && is_of(track.key.name.namespace()))
             .map(|(track, _)| *track)
             .collect();
         for track in wanted {
@@ -133,8 +136,6 @@ impl Shard {
         }
     }
 
-    // Tracks.
-
     /// Asks the best origins for a track, if no publisher brings it or is being asked. Whether any
     /// was asked now.
     pub(super) fn ask_origins(&mut self, track_id: TrackId) -> bool {
@@ -149,9 +150,9 @@ impl Shard {
         if track.key.part == Part::Replica {
             return Vec::new();
         }
+        let leaves = |key| self.entry(key).is_none_or(|entry| entry.session.peer_going_away());
         let mut best = None;
         for (who, upstream) in &track.upstreams {
-            let leaves = |key| self.entry(key).is_none_or(|entry| entry.session.peer_going_away());
             if upstream.done.is_some() || leaves(who.session) {
                 continue;
             }
@@ -167,6 +168,7 @@ impl Shard {
             }
             let (session, tokens) = match origin.place {
                 Place::Away => continue,
+                Place::Here(session, _) if leaves(session) => continue,
                 Place::Here(session, _) => (session, origin.terms.tokens.clone()),
                 // That shard knows which of them, and what to send along.
                 Place::Elsewhere(_) if track.key.part == Part::Ingest => continue,
@@ -198,7 +200,7 @@ impl Shard {
         }
     }
 
-    fn relay_of(&self, key: SessionKey) -> Option<RelayId> {
+    pub(super) fn relay_of(&self, key: SessionKey) -> Option<RelayId> {
         self.entry(key)?.relay
     }
 
@@ -244,6 +246,13 @@ impl Shard {
             && self.origins.offering(track.key.name.namespace()).any(|(_, o)| away(o.place))
     }
 
+    /// Whether this shard asks origins for a track, or others for their sake.
+    pub(super) fn may_ask_origins(&self, track_id: TrackId) -> bool {
+        self.tracks.get(&track_id).is_some_and(|track| {
+            track.key.part == Part::Home && self.has_origin(track.key.name.namespace())
+        })
+    }
+
     /// Whether any origin may be asked for a namespace.
     pub(super) fn has_origin(&self, namespace: &TrackNamespace) -> bool {
         self.origins.offering(namespace).next().is_some()
@@ -271,11 +280,10 @@ impl Shard {
         let Some(track) = self.tracks.get(&track_id) else { return };
         let kept =
             |phase: &Phase| matches!(phase, Phase::Live | Phase::Offered | Phase::Held { .. });
-        let is_due = track.key.part == Part::Home
+        let is_due = self.may_ask_origins(track_id)
             && track.upstreams.is_empty()
             && track.retry_at.is_none()
-            && track.downstreams.values().any(|down| kept(&down.phase))
-            && self.has_origin(track.key.name.namespace());
+            && track.downstreams.values().any(|down| kept(&down.phase));
         if !is_due {
             return;
         }
@@ -314,6 +322,17 @@ impl Shard {
         if retries && !self.subscribe_upstream(track_id) {
             self.schedule_retry(track_id, now);
         }
+        self.leave_spare(track_id, now);
+    }
+
+    /// A better source brings a track: worse origins are left, once it had time to catch up.
+    fn leave_spare(&mut self, track_id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.spare_until.take_if(|at| *at <= now).is_some() {
+            let spare = track.spare_upstreams();
+            self.leave(track_id, &spare);
+            self.update_forward(track_id);
+        }
     }
 
     /// Sets by when origins that were asked in this turn have to answer.
@@ -326,147 +345,6 @@ impl Shard {
                 self.touched.insert(track_id);
             }
         }
-    }
-
-    // Namespaces.
-
-    /// Asks an origin for the namespaces that it may be asked for. One whose draft cannot tell counts
-    /// as having those that are named exactly.
-    fn ask_namespaces(&mut self, key: SessionKey, id: OriginId) {
-        let Some(origin) = self.origins.get(id) else { return };
-        let terms = origin.terms.clone();
-        for offer in terms.offers {
-            let Some(entry) = self.entry_mut(key) else { return };
-            let combined =
-                entry.session.dialect().is_some_and(|d| d.interests == InterestForm::Combined);
-            let interest = if combined { Interest::Both } else { Interest::Namespaces };
-            let request = SubscribeNamespace {
-                forward: combined.then_some(false),
-                tokens: terms.tokens.clone(),
-                ..SubscribeNamespace::new(offer.prefix().clone(), interest)
-            };
-            match (entry.session.request(Request::SubscribeNamespace(request)), offer) {
-                (Ok(request), offer) => {
-                    entry.requests.insert(request, Role::OriginInterest(offer));
-                }
-                (Err(_), Offer::Exactly(namespace)) => self.origin_tells(id, namespace),
-                (Err(_), Offer::Under(_)) => {}
-            }
-        }
-        self.dirty.insert(key);
-    }
-
-    /// NAMESPACE or NAMESPACE_DONE from a peer, which may be an origin.
-    pub(super) fn handle_namespace_news(
-        &mut self,
-        key: SessionKey,
-        request: RequestId,
-        suffix: &TrackNamespace,
-        is_there: bool,
-    ) {
-        let Some(entry) = self.entry(key) else { return };
-        let Some(Role::OriginInterest(offer)) = entry.requests.get(&request) else { return };
-        let (Some(id), Ok(namespace)) = (entry.origin, offer.prefix().join(suffix)) else { return };
-        match is_there {
-            true => self.origin_tells(id, namespace),
-            false => self.origin_untells(id, &namespace),
-        }
-    }
-
-    /// PUBLISH_NAMESPACE from an origin: so older drafts tell of namespaces.
-    pub(super) fn accept_origin_namespace(
-        &mut self,
-        who: RequestKey,
-        id: OriginId,
-        namespace: TrackNamespace,
-    ) {
-        if let Some(entry) = self.entry_mut(who.session) {
-            entry.requests.insert(who.request, Role::Namespace(namespace.clone()));
-            entry.session.request_ok(who.request, RequestOk::default());
-            self.dirty.insert(who.session);
-        }
-        self.origin_tells(id, namespace);
-    }
-
-    /// An origin of this shard has a namespace; more than it is configured for does not count.
-    fn origin_tells(&mut self, id: OriginId, namespace: TrackNamespace) {
-        let max = self.limits.namespaces_max;
-        let counts = |origin: &crate::origin::Origin| {
-            origin.offers(&namespace) && origin.namespaces.len() < max
-        };
-        if self.origins.get(id).is_some_and(counts) {
-            self.tell_shards(id, OriginNews::Namespace(namespace.clone()));
-            self.origin_has(id, namespace);
-        }
-    }
-
-    /// An origin of this shard has a namespace no more.
-    pub(super) fn origin_untells(&mut self, id: OriginId, namespace: &TrackNamespace) {
-        self.tell_shards(id, OriginNews::NamespaceDone(namespace.clone()));
-        self.origin_has_not(id, namespace);
-    }
-
-    fn origin_has(&mut self, id: OriginId, namespace: TrackNamespace) {
-        let Some(origin) = self.origins.get_mut(id) else { return };
-        if origin.namespaces.insert(namespace.clone()) {
-            let scope = ScopeId::default();
-            self.change_namespace(scope, &namespace, |tree| {
-                tree.publish(scope, &namespace, Source::Origin(id));
-            });
-        }
-    }
-
-    fn origin_has_not(&mut self, id: OriginId, namespace: &TrackNamespace) {
-        let Some(origin) = self.origins.get_mut(id) else { return };
-        if origin.namespaces.remove(namespace) {
-            let scope = ScopeId::default();
-            self.change_namespace(scope, namespace, |tree| {
-                tree.withdraw(scope, namespace, Source::Origin(id));
-            });
-        }
-    }
-
-    /// Changes who publishes a namespace, and tells those who want to hear of it.
-    pub(super) fn change_namespace(
-        &mut self,
-        scope: ScopeId,
-        namespace: &TrackNamespace,
-        change: impl FnOnce(&mut NamespaceTree),
-    ) {
-        let mut interested = self.namespaces.interested(scope, namespace);
-        interested.retain(|(_, interest, _)| interest.namespaces());
-        let seen =
-            |shard: &Self, who: &RequestKey| shard.sees_namespace(who.session, scope, namespace);
-        let before: Vec<bool> = interested.iter().map(|(who, ..)| seen(self, who)).collect();
-        change(&mut self.namespaces);
-        for ((who, _, prefix), before) in interested.into_iter().zip(before) {
-            let after = seen(self, &who);
-            let Some(suffix) = namespace.suffix(&prefix) else { continue };
-            let Some(entry) = self.entry_mut(who.session).filter(|_| before != after) else {
-                continue;
-            };
-            match after {
-                true => entry.session.namespace(who.request, suffix),
-                false => entry.session.namespace_done(who.request, suffix),
-            }
-            self.dirty.insert(who.session);
-        }
-    }
-
-    /// Whether a session is to know of a namespace: a relay is not told what it told itself.
-    pub(super) fn sees_namespace(
-        &self,
-        session: SessionKey,
-        scope: ScopeId,
-        namespace: &TrackNamespace,
-    ) -> bool {
-        let relay = self.relay_of(session);
-        self.namespaces.sources(scope, namespace).any(|source| match source {
-            Source::Peer(_) => true,
-            Source::Origin(id) => {
-                relay.is_none() || self.origins.get(*id).and_then(|o| o.place.relay()) != relay
-            }
-        })
     }
 }
 

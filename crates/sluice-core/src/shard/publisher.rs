@@ -163,6 +163,9 @@ impl Shard {
         track.refusal = None;
         track.refused_by.clear();
         (track.retry_at, track.retries) = (None, 0);
+        if !track.spare_upstreams().is_empty() {
+            track.spare_until = Some(now + self.limits.linger);
+        }
         if let Some(largest) = largest {
             track.store.report_largest(largest);
         }

@@ -123,8 +123,10 @@ impl Shard {
         if self.awaits_origin(track_id) {
             rendezvous = rendezvous.max(Some(self.limits.source_hold));
         }
-        // A home that waits for a publisher does so for the most patient viewer.
-        if (asked || pending) && !(is_replica && rendezvous.is_some()) {
+        // A home that waits for a publisher does so for the most patient viewer; an origin is asked
+        // again meanwhile.
+        let asks_again = is_replica || self.may_ask_origins(track_id);
+        if (asked || pending) && !(asks_again && rendezvous.is_some()) {
             return;
         }
         if !(asked || pending || self.is_link(who.session)) {

@@ -509,23 +509,36 @@ impl Shard {
 
     /// Nobody wants the track: our own subscriptions end, offered tracks stay, paused.
     fn leave_upstream(&mut self, track_id: TrackId, now: Instant) {
-        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let Some(track) = self.tracks.get(&track_id) else { return };
         let ours: Vec<RequestKey> = track
             .upstreams
             .iter()
             .filter(|(_, upstream)| upstream.origin == Origin::Subscribe)
             .map(|(who, _)| *who)
             .collect();
-        for who in &ours {
+        self.leave(track_id, &ours);
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let is_left = track.upstreams.is_empty();
+        let empty = is_left && track.downstreams.is_empty();
+        if empty {
+            self.drop_track(track_id);
+        } else if is_left {
+            self.without_source(track_id, now);
+        } else {
+            self.update_forward(track_id);
+        }
+    }
+
+    /// Ends subscriptions of ours.
+    pub(super) fn leave(&mut self, track_id: TrackId, ours: &[RequestKey]) {
+        for who in ours {
+            let Some(track) = self.tracks.get_mut(&track_id) else { return };
             if let Some(upstream) = track.upstreams.remove(who)
                 && let Some(source) = upstream.source
             {
                 track.store.remove_source(source, ResetCode::Cancelled);
+                self.fresh.insert(track_id);
             }
-        }
-        let is_left = track.upstreams.is_empty();
-        let empty = is_left && track.downstreams.is_empty();
-        for who in ours {
             if let Some(entry) = self.entry_mut(who.session) {
                 entry.session.cancel(who.request, ResetCode::Cancelled);
                 entry.requests.remove(&who.request);
@@ -534,13 +547,6 @@ impl Shard {
                     .retain(|_, stream| stream.track != track_id || stream.request != who.request);
                 self.dirty.insert(who.session);
             }
-        }
-        if empty {
-            self.drop_track(track_id);
-        } else if is_left {
-            self.without_source(track_id, now);
-        } else {
-            self.update_forward(track_id);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_core::{Offer, OriginTerms, RelayId};
 use sluice_proto::model::*;
-use sluice_proto::session::Response;
+use sluice_proto::session::{RequestEnd, Response};
 use sluice_proto::wire::Draft;
 
 use crate::scene::*;
@@ -186,6 +186,75 @@ fn origins_of_equal_priority_are_asked_together_and_the_loss_of_one_costs_nothin
     scene.more(&mut second, &[(1, "b"), (2, "c")]);
     assert_eq!(scene.places(viewer, id), [(1, 0), (1, 1), (1, 2)]);
     assert!(subscribed(&mut scene, origins[2]).is_none(), "one is left");
+}
+
+#[test]
+fn a_better_source_takes_over_and_the_worse_origin_is_left_after_a_while() {
+    let mut scene = relay_with(vec![terms(0), terms(1)]);
+    let worse = scene.origin(1, Draft::D18, THIRD);
+    let viewer = scene.peer(Draft::D18);
+    let id = scene.subscribe(viewer, newest("video"));
+    let old = accept(&mut scene, worse, SubscribeOk::default());
+    scene.subscribe_ok(viewer, id);
+    let mut out = scene.send(worse, old, (1, 0), &[(0, "a")]);
+
+    let better = scene.origin(0, Draft::D18, OTHER);
+    let new = accept(&mut scene, better, largest(1, 0));
+    scene.more(&mut out, &[(1, "b")]);
+    let mut out = scene.send(better, new, (1, 0), &[(1, "b"), (2, "c")]);
+    assert!(scene.end(worse, old).is_none(), "both bring it for a while");
+    scene.wait(Duration::from_secs(6));
+    assert!(matches!(scene.end(worse, old), Some(RequestEnd::Cancelled(_))));
+    scene.more(&mut out, &[(3, "d")]);
+    assert_eq!(scene.places(viewer, id), [(1, 0), (1, 1), (1, 2), (1, 3)]);
+
+    let publisher = scene.peer(Draft::D18);
+    scene.announce(publisher, "live/cam");
+    let own = scene.accept(publisher, largest(1, 3));
+    scene.wait(Duration::from_secs(6));
+    assert!(matches!(scene.end(better, new), Some(RequestEnd::Cancelled(_))));
+    scene.send(publisher, own, (2, 0), &[(0, "e")]);
+    assert_eq!(scene.places(viewer, id), [(2, 0)]);
+}
+
+#[test]
+fn an_origin_that_goes_away_is_asked_for_nothing_more_and_another_is() {
+    let mut scene = relay_with(vec![terms(0), terms(1)]);
+    let first = scene.origin(0, Draft::D18, OTHER);
+    let second = scene.origin(1, Draft::D18, THIRD);
+    let viewer = scene.peer(Draft::D18);
+    let id = scene.subscribe(viewer, newest("video"));
+    let old = accept(&mut scene, first, SubscribeOk::default());
+    scene.subscribe_ok(viewer, id);
+    scene.session(first).goaway("", None);
+    scene.run();
+    let new = accept(&mut scene, second, SubscribeOk::default());
+    scene.send(first, old, (1, 0), &[(0, "a")]);
+    scene.send(second, new, (1, 0), &[(0, "a"), (1, "b")]);
+    assert_eq!(scene.places(viewer, id), [(1, 0), (1, 1)]);
+    scene.subscribe(viewer, newest("audio"));
+    assert!(subscribed(&mut scene, first).is_none());
+    assert!(subscribed(&mut scene, second).is_some());
+}
+
+#[test]
+fn a_viewer_that_waits_for_a_publisher_waits_for_one_at_an_origin_too() {
+    let mut scene = relay_with(vec![terms(0)]);
+    let origin = scene.origin(0, Draft::D18, OTHER);
+    let (interest, _) = scene.asked(origin).expect("the origin is asked for namespaces");
+    scene.session(origin).request_ok(interest, RequestOk::default());
+    let viewer = scene.peer(Draft::D18);
+    let wait = Some(Duration::from_secs(20));
+    let id = scene.subscribe(viewer, Subscribe { rendezvous_timeout: wait, ..newest("video") });
+    refuse(&mut scene, origin, RequestCode::DoesNotExist);
+    scene.wait(Duration::from_millis(50));
+    assert!(scene.answered(viewer, id).is_none());
+
+    // It is asked as soon as it has the namespace.
+    scene.session(origin).namespace(interest, namespace("cam"));
+    scene.run();
+    accept(&mut scene, origin, SubscribeOk::default());
+    scene.subscribe_ok(viewer, id);
 }
 
 #[test]

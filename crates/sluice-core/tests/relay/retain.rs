@@ -58,11 +58,9 @@ fn what_has_expired_is_asked_of_the_publisher_and_is_not_passed_off_as_absent() 
         scene.session(publisher).refuse(asked, gone);
         scene.run();
         assert_eq!(scene.places(viewer, past), [], "{draft}");
-        // Draft 14 has no reset code for it.
-        let code = match draft {
-            Draft::D14 => ResetCode::Internal,
-            _ => ResetCode::UnknownObjectStatus,
-        };
+        // As far as the draft has a code for it.
+        let dialect = draft.dialect();
+        let code = dialect.reset_code_of(dialect.reset_code(ResetCode::UnknownObjectStatus));
         assert_eq!(scene.stream_ends(viewer, past), [(0, StreamEnd::Reset(code))], "{draft}");
 
         // The newest group stays, whatever its age.
