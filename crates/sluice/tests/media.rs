@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use sluice_proto::wire::Draft;
 use support::Relay;
 use support::ffmpeg::{self, EVERY_FRAME, H264, PER_GROUP, picture, tone};
+use support::origin::Place;
 use support::tool::{Tool, scratch};
 
 /// Ten seconds of H.264 with B frames, and AAC.
@@ -34,12 +35,17 @@ struct Way<'a> {
 
 /// Publishes a file to a viewer who waits for it, and compares what the viewer wrote.
 fn transfer(relay: &Relay, source: &Path, name: &str, way: &Way<'_>) {
-    let out = scratch(&format!("{name}.mp4"));
-    let url = relay.url(way.scheme);
+    transfer_over([relay, relay], source, name, way);
+}
+
+/// The same, with the publisher at the first relay and the viewer at the second.
+fn transfer_over(relays: [&Relay; 2], source: &Path, name: &str, way: &Way<'_>) {
+    let out = scratch(&format!("{}.mp4", name.replace('/', "-")));
+    let [url, viewed] = relays.map(|relay| relay.url(way.scheme));
     let (from, to) = (way.publisher.to_string(), way.viewer.to_string());
     let namespace = ["--namespace", name];
     let viewer = Tool::start(
-        [&["subscribe", &url, "--drafts", &to, "-o", out.to_str().unwrap()], &namespace[..]]
+        [&["subscribe", &viewed, "--drafts", &to, "-o", out.to_str().unwrap()], &namespace[..]]
             .concat(),
     );
     let file = source.to_str().unwrap();
@@ -80,6 +86,26 @@ fn video_arrives_frame_by_frame_between_drafts_and_by_offered_tracks() {
             let name = format!("mixed-{publisher}-{viewer}{}", options[1]);
             transfer(&relay, &LIVE, &name, &way);
         }
+    }
+}
+
+#[test]
+fn video_arrives_frame_by_frame_through_three_relays_of_different_drafts() {
+    let places = [Place::new(), Place::new(), Place::new()];
+    let (newest, oldest) = (Draft::ALL[0], Draft::ALL[Draft::ALL.len() - 1]);
+    let hop = |at: usize, scheme: &str, draft: Draft| {
+        places[at].start(&[places[at - 1].entry(scheme, &format!(r#", "drafts": [{draft}]"#))], &[])
+    };
+    let first = places[0].start(&[], &[]);
+    let middle = hop(1, "https", oldest);
+    let last = hop(2, "moqt", Draft::D16);
+    for relay in [&middle, &last] {
+        relay.logged(&["origin is there"]);
+    }
+    for (publisher, viewer) in [(newest, oldest), (oldest, newest)] {
+        let options = ["--packaging", "cmaf"];
+        let way = Way { scheme: "moqt", publisher, viewer, options: &options };
+        transfer_over([&first, &last], &TEN_SECONDS, &format!("live/{publisher}-{viewer}"), &way);
     }
 }
 

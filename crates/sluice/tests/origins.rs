@@ -227,6 +227,39 @@ fn a_viewers_subscription_survives_the_death_of_every_relay_before_it() {
     });
 }
 
+#[test]
+fn viewers_on_all_workers_of_a_relay_have_what_its_origin_has() {
+    let (origin, edge) = (Place::new(), Place::new());
+    let mut first = origin.start(&[], &["--workers", "2"]);
+    let relay = edge.start(&[origin.entry("moqt", "")], &[&SOON[..], &["--workers", "3"]].concat());
+    relay.logged(&["origin is there"]);
+    run(async {
+        let (_publisher, mut writer) = publisher(&first, Draft::D18).await;
+        // Clients enough that the kernel surely gives them to different workers.
+        let mut readers = Vec::new();
+        for index in 0..12 {
+            let client = relay.connect("moqt", Draft::ALL[index % Draft::ALL.len()]).await;
+            let mut watch = client.watch_namespaces(namespace()).await.unwrap();
+            assert!(matches!(watch.next().await, Some(NamespaceNews::Announced(_))));
+            let reader = client.subscribe(track(), Join::NextObject).await.unwrap();
+            readers.push((client, reader));
+        }
+        writer.wanted().await.unwrap();
+        writer.write(Object::new(0, 0, "one")).await.unwrap();
+        for (_, reader) in &mut readers {
+            assert_eq!(next(reader).await, ("0/0".to_owned(), b"one".to_vec()));
+        }
+        kill(&mut first);
+        let again = origin.start(&[], &[]);
+        let (_publisher, mut writer) = publisher(&again, Draft::D18).await;
+        writer.wanted().await.unwrap();
+        writer.write(Object::new(1, 0, "two")).await.unwrap();
+        for (_, reader) in &mut readers {
+            assert_eq!(next(reader).await, ("1/0".to_owned(), b"two".to_vec()));
+        }
+    });
+}
+
 /// A publisher with a session to each of two origins, and fifty viewers at a relay that has both.
 async fn two_origins(priorities: [u8; 2]) -> Vec<BTreeSet<Location>> {
     let places = [Place::new(), Place::new()];

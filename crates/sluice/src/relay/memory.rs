@@ -1,8 +1,8 @@
 //! The one number that bounds the process, and what follows from it.
 //!
 //! ```text
-//! memory_max = program + store + tables + publisher windows + connections × (receive window
-//!              + send buffer + datagrams + state)
+//! memory_max = program + store + tables + publisher windows + origins × window
+//!              + connections × (receive window + send buffer + datagrams + state)
 //! ```
 
 use std::fmt;
@@ -19,6 +19,8 @@ const CONNECTION_STATE_BYTES: u64 = 64 << 10;
 pub const DATAGRAM_RECEIVE_BYTES: usize = 64 << 10;
 /// Datagrams of one connection that wait to be sent.
 pub const DATAGRAM_SEND_BYTES: usize = 32 << 10;
+/// What may be in flight from one origin.
+pub const ORIGIN_WINDOW_BYTES: u64 = 4 << 20;
 /// Least that a relay can do something useful with.
 const MEMORY_MIN: u64 = PROGRAM_BYTES + USABLE_MIN;
 const USABLE_MIN: u64 = 32 << 20;
@@ -45,7 +47,7 @@ pub struct MemoryPlan {
 impl MemoryPlan {
     /// Half for the store, an eighth for tables, a sixteenth for publishers' windows, the rest
     /// for connections; what connections cannot use goes to the store.
-    pub fn of(settings: &RelaySettings) -> Result<MemoryPlan> {
+    pub fn of(settings: &RelaySettings, origins: usize) -> Result<MemoryPlan> {
         let total = settings.memory_max.0;
         if total < MEMORY_MIN {
             bail!(
@@ -56,10 +58,14 @@ impl MemoryPlan {
             );
         }
         let usable = (total - PROGRAM_BYTES)
-            .checked_sub(links_bytes(settings))
+            .checked_sub(
+                links_bytes(settings) + origins as u64 * with_fragments(ORIGIN_WINDOW_BYTES),
+            )
             .filter(|usable| *usable >= USABLE_MIN)
             .with_context(|| {
-                format!("--memory-max {} has no room for {} workers", show(total), settings.workers)
+                let workers = settings.workers;
+                let what = format!("{workers} workers and {origins} origins");
+                format!("--memory-max {} has no room for {what}", show(total))
             })?;
         let small = with_fragments(settings.receive_window.0);
         let datagrams = (DATAGRAM_RECEIVE_BYTES + DATAGRAM_SEND_BYTES) as u64;
@@ -137,7 +143,7 @@ mod tests {
     fn plan(change: impl FnOnce(&mut RelaySettings)) -> Result<MemoryPlan> {
         let mut settings = RelaySettings::default();
         change(&mut settings);
-        MemoryPlan::of(&settings)
+        MemoryPlan::of(&settings, 0)
     }
 
     #[test]

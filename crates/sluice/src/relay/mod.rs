@@ -81,8 +81,8 @@ pub struct Relay {
 impl Relay {
     /// Binds, makes or reads the certificate, and starts the threads.
     pub fn start(settings: &RelaySettings) -> Result<Relay> {
-        let plan = MemoryPlan::of(settings)?;
         let origins = origins::read(settings)?;
+        let plan = MemoryPlan::of(settings, origins.len())?;
         let board = OriginBoard::new(&origins);
         let certificate = Certificate::obtain(settings)?;
         let sockets = sockets(settings)?;
@@ -284,7 +284,11 @@ fn session_config(settings: &RelaySettings, relay: RelayId) -> SessionConfig {
         ..SessionConfig::default()
     };
     let limits = &mut config.limits;
-    limits.requests_max = u32::try_from(settings.requests_max).unwrap_or(u32::MAX);
+    let requests_max = u32::try_from(settings.requests_max).unwrap_or(u32::MAX);
+    limits.requests_max = requests_max;
+    // A relay that feeds others may let each have as many tracks.
+    limits.subscriptions_max = limits.subscriptions_max.max(requests_max);
+    limits.bidi_streams_max = limits.bidi_streams_max.max(requests_max);
     limits.window_bytes = window(settings.receive_window);
     limits.publisher_window_bytes = window(settings.publisher_window);
     limits.early_bytes_max = 256 << 10;

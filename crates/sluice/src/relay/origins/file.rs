@@ -122,7 +122,7 @@ impl Reading {
                 );
                 reader.mistake("guid", what);
             }
-            if index == ORIGINS_MAX {
+            if index >= ORIGINS_MAX {
                 reader.mistake("", format!("only {ORIGINS_MAX} origins are possible: remove some"));
             }
             let is_usable = reader.mistakes.is_empty();

@@ -20,6 +20,7 @@ use sluice_proto::model::Token;
 use sluice_proto::session::{SessionConfig, SessionEnd, SessionLimits};
 use sluice_proto::transport::{Carrier, CloseReason};
 
+use super::memory::ORIGIN_WINDOW_BYTES;
 use crate::settings::RelaySettings;
 use file::{OriginSettings, Reading};
 use status::{OriginBoard, OriginState, Soon};
@@ -28,6 +29,8 @@ use status::{OriginBoard, OriginState, Soon};
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Longest such wait.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Streams that an origin may have open: it sends what all viewers here want.
+const UNI_STREAMS_MAX: u32 = 8192;
 /// An origin that stayed for this long is dialed soon again when it is lost.
 const STEADY: Duration = Duration::from_secs(1);
 
@@ -152,7 +155,13 @@ impl Origins {
                 anyhow::anyhow!("{}", settings.place.mistake("origincertpath", what))
             })?;
             let is_raw = settings.target.carrier == Carrier::Quic;
-            let limits = SessionLimits { setup_timeout: patience, ..base.limits.clone() };
+            let limits = SessionLimits {
+                setup_timeout: patience,
+                uni_streams_max: UNI_STREAMS_MAX,
+                window_bytes: ORIGIN_WINDOW_BYTES as u32,
+                publisher_window_bytes: ORIGIN_WINDOW_BYTES as u32,
+                ..base.limits.clone()
+            };
             let config = SessionConfig {
                 limits,
                 drafts: settings.drafts.clone(),
@@ -256,9 +265,9 @@ impl Origins {
         }
         link.step = Step::Up { connection: key, session, since: now };
         let (name, address) = (&link.settings.name, link.settings.target.to_string());
+        let state = OriginState::Up { since: now, draft: draft.to_owned() };
+        self.board.change(index, |status| status.state = state);
         tracing::info!(origin = %name, %address, draft, %session, "origin is there");
-        let draft = draft.to_owned();
-        self.board.change(index, |status| status.state = OriginState::Up { since: now, draft });
     }
 
     /// Whether a session that is not up yet is that of an origin.
