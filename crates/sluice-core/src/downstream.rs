@@ -166,7 +166,11 @@ impl Downstream {
         self.datagrams = store.datagrams_end();
         debug_assert!(self.streams.is_empty(), "streams are taken before a subscription begins");
         if self.forward {
-            let cursors: Vec<LiveCursor> = store.live_cursors(self.start).collect();
+            let cursors: Vec<LiveCursor> = match self.carriage {
+                // It has no FETCH: what it asks for of the past is what is stored.
+                Carriage::Objects => store.stored_cursors(self.start).collect(),
+                _ => store.live_cursors(self.start).collect(),
+            };
             for cursor in cursors {
                 self.add_stream(store, cursor);
             }

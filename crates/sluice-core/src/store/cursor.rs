@@ -336,6 +336,13 @@ impl TrackStore {
         self.open_logs().filter_map(move |key| self.cursor_from_now(key, start))
     }
 
+    /// Cursors at the beginnings of all logs that are stored from `start` on, those included that
+    /// can still grow. Later logs come from [`next_log`](Self::next_log).
+    pub fn stored_cursors(&self, start: Location) -> impl Iterator<Item = LiveCursor> {
+        let groups = self.by_id.range(start.group..).map(|(&id, _)| id);
+        groups.flat_map(|id| self.logs(id)).filter_map(move |key| self.cursor(key, start))
+    }
+
     /// What the header of a stream says on which `cursor` is the first to write. Ask when its
     /// first object is there; `None` if it is not, or is gone.
     pub fn log_head(&self, cursor: &LiveCursor) -> Option<LogHead> {

@@ -48,6 +48,9 @@ pub fn subscribe_at(namespace: &str, name: &str, at: &[u8], secret: Option<&str>
     [&int(0x03)[..], &text(namespace), &text(name), at, &authorization(secret)].concat()
 }
 
+/// Everything from the beginning of the current group on.
+pub const CURRENT: &[u8] = &[2, 0, 1, 0, 0, 0];
+
 /// Everything from the next object on.
 pub const FROM_NOW: &[u8] = &[2, 0, 3, 0, 0, 0];
 

@@ -12,3 +12,4 @@ mod bridged;
 mod faults;
 mod own_kind;
 mod publishers;
+mod video;

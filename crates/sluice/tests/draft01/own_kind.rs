@@ -95,6 +95,41 @@ fn an_object_that_its_publisher_gives_up_is_given_up_for_its_viewers() {
 }
 
 #[test]
+fn a_viewer_that_asks_for_the_current_group_gets_what_is_stored_of_it() {
+    let relay = Relay::start(&[]);
+    within_patience(async {
+        let mut encoder = Page::open(&relay, PUBLISHER).await;
+        encoder.announce("past", None).await;
+        let mut first = Page::open(&relay, SUBSCRIBER).await;
+        first.say(&bytes::subscribe("past", "t", None)).await;
+        encoder.accept("past", "t", 0).await;
+        first.subscribed("past", "t").await;
+        for (order, at) in (0..).zip([(1, 0), (2, 0), (2, 1)]) {
+            encoder.send(0, at, order, b"stored").await;
+            first.object().await;
+        }
+        let mut half = encoder.begin(0, (2, 2), 3).await;
+        half.write_all(b"ha").await.unwrap();
+        first.incoming().await.up_to(2).await;
+        for (start, places) in
+            [(bytes::CURRENT, &["2/0", "2/1", "2/2"][..]), (&[1, 2, 1, 1, 1, 2, 1, 2], &["2/1"])]
+        {
+            let mut late = Page::open(&relay, SUBSCRIBER).await;
+            late.say(&bytes::subscribe_at("past", "t", start, None)).await;
+            late.subscribed("past", "t").await;
+            let mut seen = Vec::new();
+            while seen.len() < places.len() {
+                seen.push(late.incoming().await.place());
+            }
+            seen.sort();
+            assert_eq!(seen, places);
+        }
+        half.write_all(b"lf").await.unwrap();
+        half.finish().unwrap();
+    });
+}
+
+#[test]
 fn every_subscribe_gets_its_own_answer_and_no_other() {
     let relay = Relay::start(&[]);
     within_patience(async {
