@@ -26,6 +26,7 @@ pub enum SessionCode {
     InvalidAuthority,
     MalformedAuthority,
     TooManyRequestUpdates,
+    InvalidRequiredRequestId,
 }
 
 /// Why a request is refused. Unknown numbers from a peer become `Internal`.
@@ -92,7 +93,7 @@ pub enum ResetCode {
 
 impl SessionCode {
     /// All of them.
-    pub const ALL: [SessionCode; 22] = [
+    pub const ALL: [SessionCode; 23] = [
         SessionCode::NoError,
         SessionCode::Internal,
         SessionCode::Unauthorized,
@@ -115,6 +116,7 @@ impl SessionCode {
         SessionCode::InvalidAuthority,
         SessionCode::MalformedAuthority,
         SessionCode::TooManyRequestUpdates,
+        SessionCode::InvalidRequiredRequestId,
     ];
 }
 

@@ -421,6 +421,7 @@ impl Session {
             Request::Subscribe(subscribe) => {
                 entry.track = Some(subscribe.track.clone());
                 entry.settings.filter = subscribe.filter;
+                entry.settings.forward = subscribe.forward.unwrap_or(true);
             }
             Request::TrackStatus(status) => entry.track = Some(status.track.clone()),
             Request::Publish(publish) => {
@@ -463,9 +464,16 @@ impl Session {
     ) {
         let rule = self.fallback_dialect().joining_fetch;
         if let Some(entry) = self.requests.get(joined)
-            && rule == JoiningFetch::OfNextObject
-            && entry.kind == RequestKind::Subscribe
-            && entry.settings.filter != LocationFilter::NextObject
+            && match rule {
+                JoiningFetch::OfNextObject => {
+                    entry.kind == RequestKind::Subscribe
+                        && entry.settings.filter != LocationFilter::NextObject
+                }
+                JoiningFetch::OfForwardingOnly => {
+                    entry.kind == RequestKind::Subscribe && !entry.settings.forward
+                }
+                JoiningFetch::OfForwarding | JoiningFetch::None => false,
+            }
         {
             return self.violated(Violation::Joining { id: joined.0 });
         }

@@ -44,6 +44,7 @@ impl Session {
         self.grant_more(1);
         let max = self.config.limits.updates_max;
         if let Some(entry) = self.requests.get_mut(id) {
+            entry.settings.forward = update.forward.unwrap_or(entry.settings.forward);
             entry.updates.push_back(update_id);
             if entry.updates.len() > max as usize {
                 let (id, count) = (id.0, entry.updates.len() as u64);

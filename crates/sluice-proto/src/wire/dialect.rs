@@ -17,7 +17,9 @@ use super::layout::response::{ErrorLayout, ResponseForm};
 use super::layout::setup::SetupOption;
 use super::layout::track_properties::TrackPropertyForm;
 use super::varint::Integers;
-use super::{draft01, draft14, draft16, draft18, draft20};
+use super::{
+    draft01, draft14, draft15, draft16, draft17, draft18, draft19, draft20, draft21, draft22,
+};
 use crate::model::{DoneCode, PropertyEncoding, RequestKind, ResetCode, SessionCode};
 
 /// A draft that Sluice speaks.
@@ -26,14 +28,29 @@ use crate::model::{DoneCode, PropertyEncoding, RequestKind, ResetCode, SessionCo
 pub enum Draft {
     D01,
     D14,
+    D15,
     D16,
+    D17,
     D18,
+    D19,
     D20,
+    D21,
+    D22,
 }
 
 impl Draft {
     /// Those that peers agree on by a name or a list of versions, newest first.
-    pub const ALL: [Draft; 4] = [Draft::D20, Draft::D18, Draft::D16, Draft::D14];
+    pub const ALL: [Draft; 9] = [
+        Draft::D22,
+        Draft::D21,
+        Draft::D20,
+        Draft::D19,
+        Draft::D18,
+        Draft::D17,
+        Draft::D16,
+        Draft::D15,
+        Draft::D14,
+    ];
 
     /// What a server can speak, newest first: [`Draft::ALL`], and what a client gets that names none
     /// and opens as the clients of 2023/24 do.
@@ -52,9 +69,14 @@ impl Draft {
         match self {
             Draft::D01 => &draft01::DIALECT,
             Draft::D14 => &draft14::DIALECT,
+            Draft::D15 => &draft15::DIALECT,
             Draft::D16 => &draft16::DIALECT,
+            Draft::D17 => &draft17::DIALECT,
             Draft::D18 => &draft18::DIALECT,
+            Draft::D19 => &draft19::DIALECT,
             Draft::D20 => &draft20::DIALECT,
+            Draft::D21 => &draft21::DIALECT,
+            Draft::D22 => &draft22::DIALECT,
         }
     }
 
@@ -79,9 +101,14 @@ impl Draft {
         match self {
             Draft::D01 => 1,
             Draft::D14 => 14,
+            Draft::D15 => 15,
             Draft::D16 => 16,
+            Draft::D17 => 17,
             Draft::D18 => 18,
+            Draft::D19 => 19,
             Draft::D20 => 20,
+            Draft::D21 => 21,
+            Draft::D22 => 22,
         }
     }
 }
@@ -94,7 +121,7 @@ impl fmt::Display for Draft {
 
 /// A text that names no draft we speak.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0:?} is no draft that Sluice speaks (14, 16, 18, 20)")]
+#[error("{0:?} is no draft that Sluice speaks (14 to 22)")]
 pub struct UnknownDraft(String);
 
 impl FromStr for Draft {
@@ -157,6 +184,8 @@ pub enum JoiningFetch {
     None,
     /// Those that began at the next object. Joining another one costs the session.
     OfNextObject,
+    /// Those that are not paused. Joining another one costs the session.
+    OfForwardingOnly,
     /// Those that are not paused. Joining another one is refused.
     OfForwarding,
 }
@@ -190,6 +219,8 @@ pub struct Dialect {
     pub setup: SetupExchange,
     /// Where requests travel.
     pub requests: RequestTransport,
+    /// Whether a request can say that it needs an earlier one.
+    pub required_requests: bool,
     /// Whether a namespace subscription has a stream of its own, on which NAMESPACE messages
     /// answer it; else PUBLISH_NAMESPACE requests do.
     pub namespaces_on_own_stream: bool,

@@ -34,6 +34,7 @@ pub(super) const DIALECT: Dialect = Dialect {
 
     setup: SetupExchange::VersionsInBand,
     requests: RequestTransport::ControlStream,
+    required_requests: false,
     namespaces_on_own_stream: false,
     interests: InterestForm::Combined,
     echo_own_tracks: true,

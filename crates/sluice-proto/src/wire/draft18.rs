@@ -1,20 +1,17 @@
-//! Draft 18. Each request has its own stream and its answers no id, integers and parameters are of
-//! MOQT's own form, and interest in namespaces and in tracks are requests of their own.
+//! Draft 18. Interest in namespaces and in tracks are requests of their own, a request can be moved
+//! or redirected, and fetched ids are differences.
 
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchLayout, IdForm};
-use super::dialect::{Dialect, Draft, InterestForm, JoiningFetch, RequestTransport, SetupExchange};
+use super::dialect::{Dialect, Draft, InterestForm, JoiningFetch};
 use super::draft16;
+use super::draft17;
 use super::frame::MessageRow;
 use super::frame::Streams::{Control, ControlOrWithin, Opens, Within};
-use super::layout::filter::FilterLayout;
 use super::layout::goaway::GoawayLayout;
-use super::layout::name::NameRules;
 use super::layout::parameter::Carrier::*;
-use super::layout::parameter::{Form, Parameter, ParameterForm, Row};
+use super::layout::parameter::{Form, Parameter, Row};
 use super::layout::response::{ErrorLayout, ResponseForm};
-use super::layout::setup::SetupOption;
-use super::layout::track_properties::TrackPropertyForm;
 use super::message::MessageKind;
 use super::varint::Integers;
 use crate::model::{DoneCode, PropertyEncoding, RequestCode, ResetCode, SessionCode};
@@ -25,39 +22,36 @@ pub(super) const DIALECT: Dialect = Dialect {
     integers: Integers::Moq,
     properties: PropertyEncoding::DeltaVi64,
 
-    setup: SetupExchange::Both,
-    requests: RequestTransport::OwnStream,
+    required_requests: false,
     interests: InterestForm::Separate,
     echo_own_tracks: false,
-    publish_blocked: true,
     joining_fetch: JoiningFetch::OfForwarding,
     redirect: true,
     goaway_request: true,
 
     data: DataPlane {
-        control_stream: Some(0x2F00),
         padding: true,
         first_object: true,
-        fetch: FetchLayout { ids: IdForm::Delta, ..draft16::DIALECT.data.fetch },
-        ..draft16::DIALECT.data
+        fetch: FetchLayout { ids: IdForm::Delta, ..draft17::DIALECT.data.fetch },
+        ..draft17::DIALECT.data
     },
 
     messages: &[MESSAGES, PUBLISH_OK],
-    parameter_form: ParameterForm::Typed,
     parameters: PARAMETERS,
-    setup_options: SETUP_OPTIONS,
-    names: NameRules { empty_namespace: true, empty_prefix: true, empty_field: false },
-    filter: FilterLayout::TypedDeltaEnd,
     goaway: GoawayLayout::UriTimeoutRequest,
     responses: ResponseForm::SharedWithPublish,
     errors: ErrorLayout::RetryRedirect,
-    track_property_form: TrackPropertyForm::Tail,
     track_properties_unknown: &[],
     session_codes: &[codes::SESSION, &[(SessionCode::VersionNegotiationFailed, 0x15)]],
-    request_codes: RequestCodes::Shared(&[codes::REFUSED, draft16::REQUEST_CODES, REQUEST_CODES]),
+    request_codes: RequestCodes::Shared(&[
+        codes::REFUSED,
+        draft16::REQUEST_CODES,
+        draft17::REQUEST_CODES,
+        REQUEST_CODES,
+    ]),
     done_codes: &[codes::DONE, DONE_CODES, &[(DoneCode::SubscriptionEnded, 0x3)]],
     reset_codes: &[codes::RESET, RESET_CODES],
-    ..draft16::DIALECT
+    ..draft17::DIALECT
 };
 
 /// Still in the text's table, though its section is gone. Understood, never sent.
@@ -129,21 +123,8 @@ pub(super) const PARAMETERS: &[Row] = &[
     Row::new(0x34, Parameter::NamespacePrefix, Form::Bare, &[UpdateInterest]),
 ];
 
-const SETUP_OPTIONS: &[(u64, SetupOption)] = &[
-    (0x01, SetupOption::Path),
-    (0x03, SetupOption::Token),
-    (0x04, SetupOption::TokenCacheBytes),
-    (0x05, SetupOption::Authority),
-    (0x07, SetupOption::Implementation),
-];
-
-pub(super) const REQUEST_CODES: CodePart<RequestCode> = &[
-    (RequestCode::GoingAway, 0x6),
-    (RequestCode::ExcessiveLoad, 0x9),
-    (RequestCode::NamespaceTooLarge, 0x31),
-    (RequestCode::UnsupportedExtension, 0x33),
-    (RequestCode::Redirect, 0x34),
-];
+pub(super) const REQUEST_CODES: CodePart<RequestCode> =
+    &[(RequestCode::UnsupportedExtension, 0x33), (RequestCode::Redirect, 0x34)];
 
 /// Two of them changed places, so that 0x5 is the same here and among the resets.
 pub(super) const DONE_CODES: CodePart<DoneCode> = &[

@@ -1,21 +1,21 @@
 //! Draft 20. Ends are inclusive everywhere, a fetch is a name and a filter, and joining becomes a
 //! fill. The text is not public yet: the bytes are those that two implementations agree on.
 
-use super::codes::{self, CodePart, RequestCodes};
+use super::codes::{self, Codes, RequestCodes};
 use super::data::{DataPlane, FetchLayout, IdForm, MarkLayout, MarkReading};
-use super::dialect::{Dialect, Draft, FinMeaning, JoiningFetch};
+use super::dialect::{Dialect, Draft, JoiningFetch};
+use super::draft17;
 use super::draft18;
+use super::draft19::{self, range_filter};
 use super::frame::MessageRow;
 use super::frame::Streams::Within;
 use super::layout::fetch::FetchRequestLayout;
 use super::layout::filter::FilterLayout;
-use super::layout::goaway::GoawayLayout;
 use super::layout::parameter::Carrier::*;
-use super::layout::parameter::{Form, Parameter, Row, changed, changed_rows};
+use super::layout::parameter::{Carrier, Form, Parameter, Row, changed, changed_rows};
 use super::layout::range_filter::RangeFilterType;
-use super::layout::setup::SetupOption;
 use super::message::MessageKind;
-use crate::model::{RequestCode, SessionCode};
+use crate::model::RequestCode;
 
 pub(super) const DIALECT: Dialect = Dialect {
     draft: Draft::D20,
@@ -25,11 +25,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     joining_fetch: JoiningFetch::None,
     fill: true,
     rich_filters: true,
-    range_filters: true,
-    several_subscriptions: true,
     filter_end_ends_subscription: false,
     state_notify: true,
-    fin: FinMeaning::NoMoreUpdates,
 
     data: DataPlane {
         fetch: FetchLayout {
@@ -37,29 +34,27 @@ pub(super) const DIALECT: Dialect = Dialect {
                 timed_out: true,
                 reading: MarkReading { ids: IdForm::Delta, length: false },
             }),
-            ..draft18::DIALECT.data.fetch
+            ..draft19::DIALECT.data.fetch
         },
-        ..draft18::DIALECT.data
+        ..draft19::DIALECT.data
     },
 
     messages: &[draft18::MESSAGES, STATE_NOTIFY],
     parameters: PARAMETERS,
-    setup_options: SETUP_OPTIONS,
     filter: FilterLayout::CountedFields,
     fetch: FetchRequestLayout::FilterInclusiveEnd,
-    goaway: GoawayLayout::UriTimeout,
     stream_count_unknown: u64::MAX,
-    session_codes: &[codes::SESSION, &[(SessionCode::TooManyRequestUpdates, 0x1B)]],
-    request_codes: RequestCodes::Shared(&[codes::REFUSED, draft18::REQUEST_CODES, REQUEST_CODES]),
+    session_codes: &[codes::SESSION, draft19::UPDATES],
+    request_codes: RequestCodes::Shared(REQUEST_CODES),
     done_codes: &[codes::DONE, draft18::DONE_CODES],
-    ..draft18::DIALECT
+    ..draft19::DIALECT
 };
 
 const STATE_NOTIFY: &[MessageRow] =
     &[MessageRow::new(0x22, MessageKind::PublishStateNotify, Within)];
 
-const PARAMETERS: &[Row] =
-    &changed::<{ changed_rows(draft18::PARAMETERS, CHANGES) }>(draft18::PARAMETERS, CHANGES);
+pub(super) const PARAMETERS: &[Row] =
+    &changed::<{ changed_rows(draft19::PARAMETERS, CHANGES) }>(draft19::PARAMETERS, CHANGES);
 
 const CHANGES: &[Row] = &[
     Row::new(0x02, Parameter::ObjectTimeout, Form::Int, &[Subscribe, Publish, Update]),
@@ -104,16 +99,10 @@ const CHANGES: &[Row] = &[
     ),
     Row::new(0x23, Parameter::Fill, Form::Prefixed, &[Subscribe, UpdateSubscription])
         .also_read_on(&[SubscribeTracks]),
-    range_filter(0x25, RangeFilterType::Subgroup),
-    range_filter(0x26, RangeFilterType::Object),
-    range_filter(0x27, RangeFilterType::Priority),
-    range_filter(0x28, RangeFilterType::ObjectProperty),
-    Row::new(
-        0x29,
-        Parameter::RangeFilter(RangeFilterType::TrackProperty),
-        Form::Prefixed,
-        &[SubscribeTracks, UpdateInterest],
-    ),
+    range_filter(0x25, RangeFilterType::Subgroup, FILTERED),
+    range_filter(0x26, RangeFilterType::Object, FILTERED),
+    range_filter(0x27, RangeFilterType::Priority, FILTERED),
+    range_filter(0x28, RangeFilterType::ObjectProperty, FILTERED),
     Row::new(0x32, Parameter::NewGroup, Form::Int, &[Subscribe, Update]),
     Row::new(
         0x35,
@@ -123,33 +112,7 @@ const CHANGES: &[Row] = &[
     ),
 ];
 
-const fn range_filter(code: u64, kind: RangeFilterType) -> Row {
-    Row::new(
-        code,
-        Parameter::RangeFilter(kind),
-        Form::Prefixed,
-        &[Subscribe, Fetch, SubscribeTracks, Update, Fill],
-    )
-}
+const FILTERED: &[Carrier] = &[Subscribe, Fetch, SubscribeTracks, Update, Fill];
 
-const SETUP_OPTIONS: &[(u64, SetupOption)] = &[
-    (0x01, SetupOption::Path),
-    (0x03, SetupOption::Token),
-    (0x04, SetupOption::TokenCacheBytes),
-    (0x05, SetupOption::Authority),
-    (0x06, SetupOption::FilterRanges),
-    (0x07, SetupOption::Implementation),
-    (0x08, SetupOption::RequestUpdates),
-];
-
-const REQUEST_CODES: CodePart<RequestCode> = &[
-    (RequestCode::MalformedAuthToken, 0x4),
-    (RequestCode::ExpiredAuthToken, 0x5),
-    (RequestCode::DoesNotExist, 0x10),
-    (RequestCode::InvalidRange, 0x11),
-    (RequestCode::MalformedTrack, 0x12),
-    (RequestCode::Uninterested, 0x20),
-    (RequestCode::PrefixOverlap, 0x30),
-    (RequestCode::ConflictingFilters, 0x35),
-    (RequestCode::InvalidFilter, 0x36),
-];
+const REQUEST_CODES: Codes<RequestCode> =
+    &[codes::REFUSED, draft17::REQUEST_CODES, draft18::REQUEST_CODES, draft19::REQUEST_CODES];

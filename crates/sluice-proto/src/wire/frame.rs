@@ -220,7 +220,7 @@ impl Body<'_> {
                 Message::UnsubscribeNamespace(self.namespace_ref(form)?)
             }
             M::RequestUpdate => {
-                let id = self.request_id()?;
+                let id = self.new_request_id()?;
                 let existing = self.concerned_id(Field::ExistingRequestId, context)?;
                 Message::Update { id, existing, update: self.update(context.about)? }
             }
@@ -239,7 +239,7 @@ impl Body<'_> {
             | M::PublishNamespace
             | M::SubscribeNamespace
             | M::SubscribeTracks => {
-                let id = self.request_id()?;
+                let id = self.new_request_id()?;
                 Message::Request { id, request: self.request()? }
             }
             M::SubscribeOk
@@ -264,6 +264,19 @@ impl Body<'_> {
 
     fn request_id(&mut self) -> Result<RequestId, Violation> {
         Ok(RequestId(self.int(Field::RequestId)?))
+    }
+
+    /// The id of a request that begins. The one that it needs, if it says so, is told by half their
+    /// distance: requests of a side are handled as they come, so nothing is waited for.
+    fn new_request_id(&mut self) -> Result<RequestId, Violation> {
+        let id = self.request_id()?;
+        if self.dialect.required_requests {
+            let delta = self.int(Field::RequiredRequestId)?;
+            if delta > id.0 / 2 {
+                return Err(Violation::RequiredRequestId { id: id.0, delta });
+            }
+        }
+        Ok(id)
     }
 
     /// The request that a message is about: named in it, or known by its stream.
@@ -348,7 +361,7 @@ impl Writer<'_, '_> {
             Message::Goaway(goaway) => self.goaway(goaway, context),
             Message::RequestIdLimit(limit) | Message::RequestsBlocked(limit) => self.int(*limit),
             Message::Request { id, request } => {
-                self.int(id.0)?;
+                self.new_request_id(*id)?;
                 self.request(request)
             }
             Message::Response { id, response } => {
@@ -356,7 +369,7 @@ impl Writer<'_, '_> {
                 self.response(response, kind, context.about)
             }
             Message::Update { id, existing, update } => {
-                self.int(id.0)?;
+                self.new_request_id(*id)?;
                 self.concerned_id(*existing)?;
                 self.update(update, context.about)
             }
@@ -387,6 +400,14 @@ impl Writer<'_, '_> {
                 let form = self.dialect.unsubscribe_namespace_ref;
                 self.namespace_ref(which, form, NamespacePlace::Prefix)
             }
+        }
+    }
+
+    fn new_request_id(&mut self, id: RequestId) -> Result<(), Inexpressible> {
+        self.int(id.0)?;
+        match self.dialect.required_requests {
+            true => self.int(0),
+            false => Ok(()),
         }
     }
 

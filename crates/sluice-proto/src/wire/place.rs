@@ -161,6 +161,7 @@ impl Violation {
             Violation::NamespaceDoneFirst { .. } => {
                 (Some(MessageKind::NamespaceDone), Some(Field::Namespace))
             }
+            Violation::RequiredRequestId { .. } => (None, Some(Field::RequiredRequestId)),
             Violation::Joining { .. } => (Some(MessageKind::Fetch), Some(Field::JoiningRequestId)),
             Violation::FetchEndBeforeStart { .. } => {
                 (Some(MessageKind::FetchOk), Some(Field::Location))

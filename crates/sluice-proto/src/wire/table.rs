@@ -38,6 +38,7 @@ impl Dialect {
             properties,
             setup,
             requests,
+            required_requests,
             namespaces_on_own_stream,
             interests,
             echo_own_tracks,
@@ -80,7 +81,7 @@ impl Dialect {
         } = self;
         writeln!(f, "\nWhat it can do")?;
         values! { f,
-            version setup requests namespaces_on_own_stream interests echo_own_tracks
+            version setup requests required_requests namespaces_on_own_stream interests echo_own_tracks
             publish_blocked updates_answered updates_any_request publish_ok_settings joining_fetch
             fill rich_filters range_filters several_subscriptions filter_end_ends_subscription
             state_notify redirect track_properties goaway_request fin

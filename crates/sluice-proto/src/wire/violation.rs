@@ -36,6 +36,7 @@ pub enum Field {
     ParameterValue,
     Properties,
     RequestId,
+    RequiredRequestId,
     ExistingRequestId,
     JoiningRequestId,
     JoiningStart,
@@ -424,6 +425,14 @@ pub enum Violation {
         /// The namespace subscription.
         id: u64,
     },
+    /// A request that needs one before the first.
+    #[error("request {id} needs the request {delta} before it, and there are not so many")]
+    RequiredRequestId {
+        /// The request.
+        id: u64,
+        /// How many requests before it the other one was.
+        delta: u64,
+    },
     /// A joining fetch of a subscription that it may not join. Costs the session up to draft 17.
     #[error("a fetch cannot join request {id} in its state")]
     Joining {
@@ -552,6 +561,7 @@ impl Violation {
             | Violation::TooManyUpdates { .. }
             | Violation::NamespaceDoneFirst { .. }
             | Violation::Joining { .. }
+            | Violation::RequiredRequestId { .. }
             | Violation::FetchEndBeforeStart { .. }
             | Violation::DuplicateTrackAlias { .. }
             | Violation::Redirect { .. }
@@ -610,6 +620,7 @@ impl Violation {
             Violation::RequestIdParity { .. }
             | Violation::RequestIdOrder { .. }
             | Violation::RequestIdRepeated { .. } => "MOQT-18 §10.1",
+            Violation::RequiredRequestId { .. } => "MOQT-17 §9.1",
             Violation::TooManyRequests { .. } | Violation::RequestLimitNotRaised { .. } => {
                 "MOQT-16 §9.5"
             }
@@ -654,6 +665,7 @@ impl Violation {
             | Violation::RequestIdOrder { .. }
             | Violation::RequestIdRepeated { .. }
             | Violation::GoawayRequestId { .. } => SessionCode::InvalidRequestId,
+            Violation::RequiredRequestId { .. } => SessionCode::InvalidRequiredRequestId,
             Violation::TooManyRequests { .. } => SessionCode::TooManyRequests,
             Violation::TooManyUpdates { .. } => SessionCode::TooManyRequestUpdates,
             Violation::DuplicateTrackAlias { .. } => SessionCode::DuplicateTrackAlias,

@@ -159,6 +159,7 @@ fn violations() -> Vec<V> {
         V::UpdateWidens { id: 2 } => V::UpdateWidens { .. },
         V::TooManyUpdates { id: 2, count: 5, max: 4 } => V::TooManyUpdates { .. },
         V::NamespaceDoneFirst { id: 2 } => V::NamespaceDoneFirst { .. },
+        V::RequiredRequestId { id: 4, delta: 3 } => V::RequiredRequestId { .. },
         V::Joining { id: 2 } => V::Joining { .. },
         V::FetchEndBeforeStart { id: 2 } => V::FetchEndBeforeStart { .. },
         V::DuplicateTrackAlias { alias: 5 } => V::DuplicateTrackAlias { .. },

@@ -254,6 +254,12 @@ pub fn digits(draft: Draft, value: u64) -> String {
     number(draft, value).iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
+/// A request's id in hexadecimal, and what the draft has behind it.
+pub fn request_id(draft: Draft, id: u64) -> String {
+    let needs = if draft.dialect().required_requests { "00" } else { "" };
+    digits(draft, id) + needs
+}
+
 /// Subgroup 0 of `group` of the track with this alias.
 pub fn subgroup(draft: Draft, alias: u64, group: u64) -> Vec<u8> {
     [&[0x10][..], &number(draft, alias), &number(draft, group), &[0x80]].concat()
@@ -266,6 +272,6 @@ pub fn object(draft: Draft, bytes: usize) -> Vec<u8> {
 
 /// PUBLISH_NAMESPACE of 4,004 bytes.
 pub fn long_namespace(draft: Draft, index: u64) -> Vec<u8> {
-    let (id, length) = (digits(draft, 2 * index), digits(draft, 4000));
+    let (id, length) = (request_id(draft, 2 * index), digits(draft, 4000));
     message(0x06, &format!("{id} 02 {length} {} 04 {index:08X} 00", "62".repeat(4000)))
 }

@@ -1,6 +1,6 @@
 //! Bytes that break a rule: what it costs on the wire in each draft, and what the log says.
 
-use Draft::{D14, D16, D18, D20};
+use Draft::{D14, D15, D16, D17, D18, D19, D20, D21, D22};
 use sluice_proto::wire::Draft;
 
 use crate::attacker::{Attacker, Carrier, PATIENCE, hex, message};
@@ -48,8 +48,10 @@ struct Case {
 }
 
 const ALL: &[Draft] = &Draft::ALL;
-const OLD: &[Draft] = &[D14, D16];
-const NEW: &[Draft] = &[D18, D20];
+const OLD: &[Draft] = &[D14, D15, D16];
+const NEW: &[Draft] = &[D17, D18, D19, D20, D21, D22];
+/// All that refuse what they do not know.
+const STRICT: &[Draft] = &[D16, D17, D18, D19, D20, D21, D22];
 
 /// SUBSCRIBE to ("a"), "v" that breaks nothing.
 fn subscribe(draft: Draft) -> &'static str {
@@ -76,10 +78,9 @@ fn subgroup(objects: &str) -> Vec<u8> {
 /// What follows the uri in GOAWAY: a timeout, and the request id of one draft.
 fn goaway_rest(draft: Draft) -> &'static str {
     match draft {
-        D14 | D16 => "",
+        D14 | D15 | D16 => "",
         D18 => "00 01",
-        D20 => "00",
-        Draft::D01 => unreachable!("it has a GOAWAY of its own"),
+        _ => "00",
     }
 }
 
@@ -236,7 +237,7 @@ fn request_cases() -> Vec<Case> {
         },
         Case {
             name: "an empty field of a namespace",
-            drafts: &[D16, D18, D20],
+            drafts: STRICT,
             writes: |_| vec![Write::Setup, Write::Request(message(0x06, "00 01 00 00"))],
             cost: Cost::Session(0x3),
             log: ["PUBLISH_NAMESPACE", "Namespace", "MOQT-18 §2.4.1"],
@@ -245,7 +246,7 @@ fn request_cases() -> Vec<Case> {
             name: "a name of 4,097 bytes",
             drafts: ALL,
             writes: |draft| {
-                let length = if [D14, D16].contains(&draft) { "5001" } else { "9001" };
+                let length = if OLD.contains(&draft) { "5001" } else { "9001" };
                 let body = format!("00 01 {length} {} 00", "61".repeat(4097));
                 vec![Write::Setup, Write::Request(message(0x06, &body))]
             },
@@ -254,7 +255,7 @@ fn request_cases() -> Vec<Case> {
         },
         Case {
             name: "a parameter that the draft does not have",
-            drafts: &[D16, D18, D20],
+            drafts: STRICT,
             writes: |_| {
                 let parameter = "00 01 0161 01 76 01 3E 05";
                 vec![Write::Setup, Write::Request(message(0x03, parameter))]
@@ -290,7 +291,7 @@ fn request_cases() -> Vec<Case> {
         },
         Case {
             name: "an unknown kind of filter",
-            drafts: &[D14, D16, D18],
+            drafts: &[D14, D15, D16, D17, D18, D19],
             writes: |draft| {
                 let body = match draft {
                     D14 => "00 01 0161 01 76 80 00 01 07 00",
@@ -310,7 +311,7 @@ fn request_cases() -> Vec<Case> {
         },
         Case {
             name: "a range filter without sense",
-            drafts: &[D20],
+            drafts: &[D19, D20, D21, D22],
             writes: |_| {
                 let body = "00 01 0161 01 76 01 27 03 00 8100";
                 vec![Write::Setup, Write::Request(message(0x03, body))]
@@ -363,7 +364,7 @@ fn data_cases() -> Vec<Case> {
             drafts: ALL,
             writes: |draft| {
                 // Type 0x11 announces properties; these are 1 MiB long.
-                let length = if [D14, D16].contains(&draft) { "80100000" } else { "D00000" };
+                let length = if OLD.contains(&draft) { "80100000" } else { "D00000" };
                 let bytes = hex(&format!("11 05 00 80 00 {length}"));
                 published(draft, vec![Write::Uni(bytes)])
             },
@@ -384,13 +385,24 @@ fn data_cases() -> Vec<Case> {
     ]
 }
 
+/// A request, with what the draft has behind its id.
+fn request(draft: Draft, mut bytes: Vec<u8>) -> Vec<u8> {
+    if draft.dialect().required_requests && bytes[2] > 0 {
+        bytes.insert(4, 0);
+        let length = u16::from_be_bytes([bytes[1], bytes[2]]) + 1;
+        bytes[1..3].copy_from_slice(&length.to_be_bytes());
+    }
+    bytes
+}
+
 async fn write(attacker: &mut Attacker, write: Write) {
+    let draft = attacker.draft;
     match write {
         Write::Setup => attacker.set_up().await,
         Write::Control(bytes) => attacker.write_control(&bytes).await,
-        Write::Request(bytes) => attacker.write_request(&bytes).await,
+        Write::Request(bytes) => attacker.write_request(&request(draft, bytes)).await,
         Write::CutRequest(bytes) => {
-            attacker.write_bidi(&bytes).await;
+            attacker.write_bidi(&request(draft, bytes)).await;
             let _ = attacker.streams.last_mut().unwrap().0.finish();
         }
         Write::Uni(bytes) => attacker.write_uni(&bytes).await,

@@ -12,7 +12,7 @@ use sluice_proto::transport::Side;
 use sluice_proto::wire::{About, Context, Draft, InterestForm, Message, RequestTransport};
 
 use crate::attacker::{
-    Attacker, Carrier, PATIENCE, digits, hex, long_namespace, message, number, object, subgroup,
+    Attacker, Carrier, PATIENCE, hex, long_namespace, message, number, object, request_id, subgroup,
 };
 use crate::neighbours::Neighbours;
 use crate::support::{self, Relay};
@@ -43,7 +43,7 @@ fn flood(arguments: &[&str], attack: impl AsyncFn(&Relay, Draft)) -> Relay {
 }
 
 fn subscribe(draft: Draft, request: u64, name: &str, forward: bool) -> Vec<u8> {
-    let id = digits(draft, 2 * request);
+    let id = request_id(draft, 2 * request);
     let rest = match (draft, forward) {
         (Draft::D14, true) => "80 00 01 02 00",
         (Draft::D14, false) => "80 00 00 02 00",
@@ -132,7 +132,7 @@ fn h17_namespaces_beyond_the_limit_are_refused_and_the_session_goes_on() {
         let (refused, code) = ask(&mut peer, 200, long_namespace).await;
         assert_eq!(refused, 150, "draft {draft}");
         // EXCESSIVE_LOAD, where the draft has it.
-        let expected = if [Draft::D14, Draft::D16].contains(&draft) { 0x0 } else { 0x9 };
+        let expected = if draft <= Draft::D16 { 0x0 } else { 0x9 };
         assert_eq!(code, Some(expected), "draft {draft}");
         assert!(peer.session.close_reason().is_none(), "draft {draft}");
         peer.leave().await;
@@ -161,7 +161,7 @@ fn h11_requests_that_are_reset_at_once_leave_nothing() {
 /// PUBLISH of ("a"), "v" under alias 5.
 fn publish(draft: Draft) -> Vec<u8> {
     let rest = if draft == Draft::D14 { "01 00 01 00" } else { "00" };
-    message(0x1D, &format!("00 01 0161 01 76 05 {rest}"))
+    message(0x1D, &format!("{} 01 0161 01 76 05 {rest}", request_id(draft, 0)))
 }
 
 #[test]

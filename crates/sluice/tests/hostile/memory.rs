@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use sluice_proto::wire::Draft;
 
-use crate::attacker::{Attacker, Carrier, digits, long_namespace, message, object, subgroup};
+use crate::attacker::{
+    Attacker, Carrier, digits, long_namespace, message, object, request_id, subgroup,
+};
 use crate::support::{self, Relay};
 
 /// Long enough to hold whatever a peer sends, were it held.
@@ -16,14 +18,14 @@ const MEMORY_MAX: u64 = 96 << 20;
 
 /// PUBLISH of track `index` of publisher `who` under an alias one larger.
 fn publish(draft: Draft, who: usize, index: u64) -> Vec<u8> {
-    let (id, alias) = (digits(draft, 2 * index), digits(draft, index + 1));
+    let (id, alias) = (request_id(draft, 2 * index), digits(draft, index + 1));
     let rest = if draft == Draft::D14 { "01 00 01 00" } else { "00" };
     message(0x1D, &format!("{id} 01 0161 03 {who:02X}{index:04X} {alias} {rest}"))
 }
 
 /// SUBSCRIBE to it, as request number `request`.
 fn subscribe(draft: Draft, request: u64, who: u64, index: u64) -> Vec<u8> {
-    let id = digits(draft, 2 * request);
+    let id = request_id(draft, 2 * request);
     let rest = if draft == Draft::D14 { "80 00 01 02 00" } else { "00" };
     message(0x03, &format!("{id} 01 0161 03 {who:02X}{index:04X} {rest}"))
 }

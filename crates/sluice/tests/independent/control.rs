@@ -12,7 +12,9 @@ use moqtap_codec::version::DraftVersion;
 
 use super::dial::{Carrier, Link};
 use super::object::{Properties, Value};
-use super::{control_stream_14, control_stream_16, request_streams_18, request_streams_20};
+use super::{
+    control_stream_14, control_stream_15, control_stream_16, request_streams_18, request_streams_20,
+};
 
 /// A request of either side, by its id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -131,9 +133,14 @@ macro_rules! drafts {
 
 drafts! {
     Draft14 => control_stream_14::Client,
+    Draft15 => control_stream_15::Client,
     Draft16 => control_stream_16::Client,
-    Draft18 => request_streams_18::Client,
-    Draft20 => request_streams_20::Client,
+    Draft17 => request_streams_18::draft17::Client,
+    Draft18 => request_streams_18::draft18::Client,
+    Draft19 => request_streams_18::draft19::Client,
+    Draft20 => request_streams_20::draft20::Client,
+    Draft21 => request_streams_20::draft21::Client,
+    Draft22 => request_streams_20::draft22::Client,
 }
 
 impl Client {

@@ -11,7 +11,9 @@ use moqtap_codec::dispatch::{AnyDatagramHeader, AnyFetchHeader, AnySubgroupHeade
 use moqtap_codec::error::CodecError;
 use moqtap_codec::varint::VarInt;
 use moqtap_codec::version::DraftVersion;
-use moqtap_codec::{draft14, draft16, draft18, draft20};
+use moqtap_codec::{
+    draft14, draft15, draft16, draft17, draft18, draft19, draft20, draft21, draft22,
+};
 
 use super::object::{Object, decode_properties, encode_properties};
 
@@ -64,9 +66,14 @@ impl Subgroup {
                     publisher_priority: self.priority,
                 })
             }
+            DraftVersion::Draft15 => flags!(Draft15, draft15),
             DraftVersion::Draft16 => flags!(Draft16, draft16),
+            DraftVersion::Draft17 => flags!(Draft17, draft17),
             DraftVersion::Draft18 => flags!(Draft18, draft18),
+            DraftVersion::Draft19 => flags!(Draft19, draft19),
             DraftVersion::Draft20 => flags!(Draft20, draft20),
+            DraftVersion::Draft21 => flags!(Draft21, draft21),
+            DraftVersion::Draft22 => flags!(Draft22, draft22),
             other => bail!("{other:?} has no line here yet"),
         })
     }
@@ -309,10 +316,14 @@ async fn fill(stream: &mut RecvStream, bytes: &mut BytesMut) -> Result<bool> {
 fn describe(header: &AnySubgroupHeader) -> Subgroup {
     let ends_group = match header {
         AnySubgroupHeader::Draft14(header) => header.stream_type.contains_end_of_group(),
+        AnySubgroupHeader::Draft15(header) => header.has_end_of_group(),
         AnySubgroupHeader::Draft16(header) => header.has_end_of_group(),
+        AnySubgroupHeader::Draft17(header) => header.is_end_of_group(),
         AnySubgroupHeader::Draft18(header) => header.is_end_of_group(),
+        AnySubgroupHeader::Draft19(header) => header.is_end_of_group(),
         AnySubgroupHeader::Draft20(header) => header.is_end_of_group(),
-        other => unreachable!("{:?} has no line here yet", other.draft()),
+        AnySubgroupHeader::Draft21(header) => header.is_end_of_group(),
+        AnySubgroupHeader::Draft22(header) => header.is_end_of_group(),
     };
     Subgroup {
         alias: header.track_alias(),
@@ -372,9 +383,14 @@ pub fn send_datagram(
                 payload: Vec::new(),
             })
         }
+        DraftVersion::Draft15 => flags!(Draft15, draft15, extension_headers),
         DraftVersion::Draft16 => flags!(Draft16, draft16, extension_headers),
+        DraftVersion::Draft17 => flags!(Draft17, draft17, properties),
         DraftVersion::Draft18 => flags!(Draft18, draft18, properties),
+        DraftVersion::Draft19 => flags!(Draft19, draft19, properties),
         DraftVersion::Draft20 => flags!(Draft20, draft20, properties),
+        DraftVersion::Draft21 => flags!(Draft21, draft21, properties),
+        DraftVersion::Draft22 => flags!(Draft22, draft22, properties),
         other => bail!("{other:?} has no line here yet"),
     };
     let mut bytes = Vec::new();
@@ -391,10 +407,14 @@ pub async fn receive_datagram(transport: &Transport, draft: DraftVersion) -> Res
     let meta = header.meta();
     let (block, payload) = match header {
         AnyDatagramHeader::Draft14(header) => (header.extension_headers, header.payload),
+        AnyDatagramHeader::Draft15(header) => (header.extension_headers, rest.to_vec()),
         AnyDatagramHeader::Draft16(header) => (header.extension_headers, rest.to_vec()),
+        AnyDatagramHeader::Draft17(header) => (header.properties, rest.to_vec()),
         AnyDatagramHeader::Draft18(header) => (header.properties, rest.to_vec()),
+        AnyDatagramHeader::Draft19(header) => (header.properties, rest.to_vec()),
         AnyDatagramHeader::Draft20(header) => (header.properties, rest.to_vec()),
-        other => bail!("{:?} has no line here yet", other.draft()),
+        AnyDatagramHeader::Draft21(header) => (header.properties, rest.to_vec()),
+        AnyDatagramHeader::Draft22(header) => (header.properties, rest.to_vec()),
     };
     let object = Object {
         group: meta.group_id,

@@ -9,6 +9,7 @@ mod content;
 mod control;
 mod control_stream;
 mod control_stream_14;
+mod control_stream_15;
 mod control_stream_16;
 mod data;
 mod dial;

@@ -58,13 +58,14 @@ fn a_subscriber_holds_the_first_half_of_an_object_whose_second_was_not_sent() {
     let relay = Relay::start(&[]);
     support::runtime().block_on(async {
         for carrier in Carrier::ALL {
-            for (index, from) in Draft::ALL.into_iter().enumerate() {
-                let to = Draft::ALL[(index + 1) % Draft::ALL.len()];
-                let run = cell::cut_through(relay.address, carrier, version(from), version(to));
+            let drafts = Draft::ALL.map(version);
+            for (index, &from) in drafts.iter().enumerate() {
+                let to = drafts[(index + 1) % drafts.len()];
+                let run = cell::cut_through(relay.address, carrier, from, to);
                 let limited = tokio::time::timeout(Duration::from_secs(20), run).await;
                 limited
                     .unwrap_or_else(|_| Err(anyhow!("the first half does not arrive")))
-                    .unwrap_or_else(|error| panic!("{from} to {to} over {carrier}: {error:#}"));
+                    .unwrap_or_else(|error| panic!("{from:?} to {to:?} over {carrier}: {error:#}"));
             }
         }
     });

@@ -83,14 +83,14 @@ macro_rules! request_streams {
 
             pub async fn watch(&mut self, prefix: &[&str]) -> Result<()> {
                 let prefix = namespace(prefix);
-                let asked = self.connection.subscribe_namespace(prefix.clone(), Vec::new()).await?;
+                let asked = watch_namespaces(&mut self.connection, prefix.clone()).await?;
                 let namespaces = self.keep(asked);
                 self.accepted(namespaces).await?;
                 self.watched = Some((prefix.clone(), namespaces));
-                let forward = vec![parameter(FORWARD, 1)];
-                let asked = self.connection.subscribe_tracks(prefix, forward).await?;
-                let tracks = self.keep(asked);
-                self.accepted(tracks).await?;
+                if let Some(asked) = watch_tracks(&mut self.connection, prefix).await? {
+                    let tracks = self.keep(asked);
+                    self.accepted(tracks).await?;
+                }
                 Ok(())
             }
 
@@ -110,9 +110,8 @@ macro_rules! request_streams {
                     _ => None,
                 });
                 let (request, offered) = offered.await?;
-                let ok = RequestOk { parameters: acceptance(), track_properties: Vec::new() };
                 let stream = self.streams.get_mut(&request).context("no such request")?;
-                self.connection.respond_ok(stream, ok).await?;
+                accept_offer(&mut self.connection, stream).await?;
                 let properties = from_pairs(&offered.track_properties);
                 let accepted = Accepted { alias: offered.track_alias.into_inner(), properties };
                 Ok((Asked { request, track: offered.track_name }, accepted))
@@ -228,16 +227,16 @@ macro_rules! request_streams {
             }
 
             pub async fn wanted(&mut self, request: Request) -> Result<()> {
-                let ok = self.accepted(request).await?;
-                let mut wanted = value_of(&ok.parameters, FORWARD).unwrap_or(OFFERED_FORWARD) == 1;
+                let parameters = offer_accepted(self.next_on(request).await?)?;
+                let said = value_of(&parameters, FORWARD).unwrap_or(OFFERED_FORWARD);
+                // What was offered to be sent at once does not wait for an update.
+                let mut wanted = said == 1 || OFFERED_FORWARD == 1;
                 while !wanted {
                     match self.next_on(request).await? {
                         ControlMessage::RequestUpdate(update) => {
                             wanted = value_of(&update.parameters, FORWARD) == Some(1);
                             let stream = self.streams.get_mut(&request).context("no request")?;
-                            let ok =
-                                RequestOk { parameters: Vec::new(), track_properties: Vec::new() };
-                            self.connection.respond_ok(stream, ok).await?;
+                            self.connection.respond_ok(stream, request_ok(Vec::new())).await?;
                         }
                         other => bail!("{other:?} came instead"),
                     }
@@ -293,4 +292,86 @@ macro_rules! request_streams {
     };
 }
 
-pub(crate) use request_streams;
+/// What drafts from 18 on have in common besides: two requests for two interests, and one OK for
+/// nearly everything.
+macro_rules! separate_interests {
+    () => {
+        fn request_ok(parameters: Vec<KeyValuePair>) -> RequestOk {
+            RequestOk { parameters, track_properties: Vec::new() }
+        }
+
+        async fn watch_namespaces(
+            connection: &mut Connection,
+            prefix: TrackNamespace,
+        ) -> Result<RequestStream> {
+            Ok(connection.subscribe_namespace(prefix, Vec::new()).await?)
+        }
+
+        async fn watch_tracks(
+            connection: &mut Connection,
+            prefix: TrackNamespace,
+        ) -> Result<Option<RequestStream>> {
+            let forward = vec![parameter(FORWARD, 1)];
+            Ok(Some(connection.subscribe_tracks(prefix, forward).await?))
+        }
+
+        async fn accept_offer(
+            connection: &mut Connection,
+            stream: &mut RequestStream,
+        ) -> Result<()> {
+            Ok(connection.respond_ok(stream, request_ok(acceptance())).await?)
+        }
+
+        fn offer_accepted(answer: ControlMessage) -> Result<Vec<KeyValuePair>> {
+            match answer {
+                ControlMessage::RequestOk(ok) => Ok(ok.parameters),
+                other => bail!("{other:?} came instead"),
+            }
+        }
+    };
+}
+
+/// The same in draft 17: one request for both interests, and an OK of its own for PUBLISH.
+macro_rules! one_interest {
+    () => {
+        use moqtap_codec::draft17::message::PublishOk;
+
+        /// Watch namespaces and tracks.
+        const BOTH: u64 = 2;
+
+        fn request_ok(parameters: Vec<KeyValuePair>) -> RequestOk {
+            RequestOk { parameters }
+        }
+
+        async fn watch_namespaces(
+            connection: &mut Connection,
+            prefix: TrackNamespace,
+        ) -> Result<RequestStream> {
+            Ok(connection.subscribe_namespace(prefix, number(BOTH), Vec::new()).await?)
+        }
+
+        async fn watch_tracks(
+            _connection: &mut Connection,
+            _prefix: TrackNamespace,
+        ) -> Result<Option<RequestStream>> {
+            Ok(None)
+        }
+
+        async fn accept_offer(
+            connection: &mut Connection,
+            stream: &mut RequestStream,
+        ) -> Result<()> {
+            let ok = PublishOk { parameters: acceptance() };
+            Ok(connection.respond_publish_ok(stream, ok).await?)
+        }
+
+        fn offer_accepted(answer: ControlMessage) -> Result<Vec<KeyValuePair>> {
+            match answer {
+                ControlMessage::PublishOk(ok) => Ok(ok.parameters),
+                other => bail!("{other:?} came instead"),
+            }
+        }
+    };
+}
+
+pub(crate) use {one_interest, request_streams, separate_interests};

@@ -1,66 +1,85 @@
-//! Draft 18: joining fetches, ranges in the fields of FETCH, ends excluded.
+//! Drafts 17 to 19: joining fetches, ranges in the fields of FETCH, ends excluded.
 
-use std::collections::HashMap;
+macro_rules! ranges_in_fields {
+    ($module:ident, $draft:ident, $offered:expr, $requests:ident) => {
+        pub mod $module {
+            use std::collections::HashMap;
 
-use anyhow::{Context, Result, bail};
-use moqtap_codec::draft18::message::{Fetch, FetchPayload};
-use moqtap_codec::kvp::KeyValuePair;
+            use anyhow::{Context, Result, bail};
+            use moqtap_codec::kvp::KeyValuePair;
+            use moqtap_codec::$module::message::{Fetch, FetchPayload};
 
-use super::control::{
-    Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace, number,
-    parameter, parameter_bytes, to_pairs, value_of,
-};
-use super::dial::Carrier;
-use super::object::Properties;
-use super::request_streams::request_streams;
+            use super::super::control::{
+                Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace,
+                number, parameter, parameter_bytes, to_pairs, value_of,
+            };
+            use super::super::dial::Carrier;
+            use super::super::object::Properties;
+            use super::super::request_streams::{request_streams, $requests};
 
-const TRACK_ENDED: u64 = 2;
-const LARGEST_OBJECT: u64 = 0x09;
-const FORWARD: u64 = 0x10;
-/// A PUBLISH waits to be wanted.
-const OFFERED_FORWARD: u64 = 0;
-const SUBSCRIPTION_FILTER: u64 = 0x21;
-/// The filter "largest object".
-const NEXT_OBJECT: &[u8] = &[2];
-/// FETCH_OK names the id after the last.
-const FETCH_ENDS_AFTER: u64 = 1;
+            const TRACK_ENDED: u64 = 2;
+            const LARGEST_OBJECT: u64 = 0x09;
+            const FORWARD: u64 = 0x10;
+            /// FORWARD of a PUBLISH.
+            const OFFERED_FORWARD: u64 = $offered;
+            const SUBSCRIPTION_FILTER: u64 = 0x21;
+            /// The filter "largest object".
+            const NEXT_OBJECT: &[u8] = &[2];
+            /// FETCH_OK names the id after the last.
+            const FETCH_ENDS_AFTER: u64 = 1;
 
-request_streams!(draft18, Draft18);
+            request_streams!($module, $draft);
+            $requests!();
 
-fn beginning(_fill: bool) -> Result<Vec<KeyValuePair>> {
-    Ok(vec![parameter_bytes(SUBSCRIPTION_FILTER, NEXT_OBJECT)])
+            fn beginning(_fill: bool) -> Result<Vec<KeyValuePair>> {
+                Ok(vec![parameter_bytes(SUBSCRIPTION_FILTER, NEXT_OBJECT)])
+            }
+
+            fn acceptance() -> Vec<KeyValuePair> {
+                vec![parameter(FORWARD, 1)]
+            }
+
+            async fn join(
+                connection: &mut Connection,
+                subscription: Request,
+            ) -> Result<Option<RequestStream>> {
+                let subscription = number(subscription.0);
+                Ok(Some(connection.joining_fetch(subscription, number(0), Vec::new()).await?))
+            }
+
+            async fn fetch(
+                connection: &mut Connection,
+                fields: TrackNamespace,
+                track: Vec<u8>,
+                range: Range,
+            ) -> Result<RequestStream> {
+                let (group, id) = (number(range.from.0), number(range.from.1));
+                let (last, after) = (number(range.group), number(range.id.map_or(0, |id| id + 1)));
+                Ok(connection.fetch(fields, track, group, id, last, after, Vec::new()).await?)
+            }
+
+            fn asked_range(asked: Fetch) -> Result<(Vec<u8>, Range)> {
+                match asked.fetch_payload {
+                    FetchPayload::Standalone {
+                        track_name,
+                        start_group,
+                        start_object,
+                        end_group,
+                        end_object,
+                        ..
+                    } => Ok((
+                        track_name,
+                        Range::up_to((start_group, start_object), end_group, end_object),
+                    )),
+                    joining => bail!("the relay joins: {joining:?}"),
+                }
+            }
+        }
+    };
 }
 
-fn acceptance() -> Vec<KeyValuePair> {
-    vec![parameter(FORWARD, 1)]
-}
-
-async fn join(connection: &mut Connection, subscription: Request) -> Result<Option<RequestStream>> {
-    let subscription = number(subscription.0);
-    Ok(Some(connection.joining_fetch(subscription, number(0), Vec::new()).await?))
-}
-
-async fn fetch(
-    connection: &mut Connection,
-    fields: TrackNamespace,
-    track: Vec<u8>,
-    range: Range,
-) -> Result<RequestStream> {
-    let (group, id) = (number(range.from.0), number(range.from.1));
-    let (last, after) = (number(range.group), number(range.id.map_or(0, |id| id + 1)));
-    Ok(connection.fetch(fields, track, group, id, last, after, Vec::new()).await?)
-}
-
-fn asked_range(asked: Fetch) -> Result<(Vec<u8>, Range)> {
-    match asked.fetch_payload {
-        FetchPayload::Standalone {
-            track_name,
-            start_group,
-            start_object,
-            end_group,
-            end_object,
-            ..
-        } => Ok((track_name, Range::up_to((start_group, start_object), end_group, end_object))),
-        joining => bail!("the relay joins: {joining:?}"),
-    }
-}
+ranges_in_fields!(draft17, Draft17, 0, one_interest);
+ranges_in_fields!(draft18, Draft18, 0, separate_interests);
+// From draft 19 on the library takes the id that a REQUEST_UPDATE has of its own for that of the
+// request, and fails: a PUBLISH does not wait to be wanted.
+ranges_in_fields!(draft19, Draft19, 1, separate_interests);

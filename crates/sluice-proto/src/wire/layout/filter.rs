@@ -14,6 +14,18 @@ pub(crate) enum FilterLayout {
     /// No type: the number of fields, found by parsing to the end, says what they mean. The end is
     /// counted from the start's group and may name an object.
     CountedFields,
+    /// A type that says which fields follow. They mean what they do in the form without.
+    TypedFields,
+}
+
+/// Types of [`FilterLayout::TypedFields`].
+mod kind {
+    pub(super) const NONE: u64 = 0x0;
+    pub(super) const RELATIVE_GROUP: u64 = 0x1;
+    pub(super) const START: u64 = 0x2;
+    pub(super) const GROUPS: u64 = 0x3;
+    pub(super) const OBJECTS: u64 = 0x4;
+    pub(super) const NEXT_OBJECT: u64 = 0x5;
 }
 
 const NEXT_GROUP: u64 = 0x1;
@@ -26,6 +38,7 @@ impl Body<'_> {
     pub(in crate::wire) fn filter(&mut self) -> Result<LocationFilter, Violation> {
         match self.dialect.filter {
             FilterLayout::CountedFields => self.counted_filter(),
+            FilterLayout::TypedFields => self.filter_of_kind(),
             FilterLayout::TypedAbsoluteEnd | FilterLayout::TypedDeltaEnd => self.typed_filter(),
         }
     }
@@ -77,6 +90,27 @@ impl Body<'_> {
         })
     }
 
+    fn filter_of_kind(&mut self) -> Result<LocationFilter, Violation> {
+        let code = self.int(Field::FilterType)?;
+        Ok(match code {
+            kind::NONE => LocationFilter::All,
+            kind::RELATIVE_GROUP => LocationFilter::RelativeGroup(self.int(Field::Location)?),
+            kind::START => from(self.location()?),
+            kind::GROUPS | kind::OBJECTS => {
+                let start = self.location()?;
+                let delta = self.int(Field::EndGroup)?;
+                let group = self.group_after(start, delta)?;
+                let object = match code {
+                    kind::OBJECTS => Some(ObjectId(self.int(Field::Location)?)),
+                    _ => None,
+                };
+                LocationFilter::Range(start, RangeEnd { group, object })
+            }
+            kind::NEXT_OBJECT => LocationFilter::NextObject,
+            other => return Err(self.invalid(Field::FilterType, other)),
+        })
+    }
+
     fn group_after(&self, start: Location, delta: u64) -> Result<GroupId, Violation> {
         let (message, start) = (self.message, start.group.0);
         let sum = start.checked_add(delta).filter(|&sum| sum <= self.dialect.integers.max());
@@ -94,6 +128,7 @@ impl Writer<'_, '_> {
     pub(in crate::wire) fn filter(&mut self, filter: LocationFilter) -> Result<(), Inexpressible> {
         match self.dialect.filter {
             FilterLayout::CountedFields => self.counted_filter(filter),
+            FilterLayout::TypedFields => self.filter_of_kind(filter),
             FilterLayout::TypedAbsoluteEnd | FilterLayout::TypedDeltaEnd => {
                 self.typed_filter(filter)
             }
@@ -141,6 +176,22 @@ impl Writer<'_, '_> {
                 end.object.map_or(Ok(()), |object| self.int(object.0))
             }
         }
+    }
+}
+
+impl Writer<'_, '_> {
+    fn filter_of_kind(&mut self, filter: LocationFilter) -> Result<(), Inexpressible> {
+        let code = match filter {
+            LocationFilter::All | LocationFilter::From(Location::ZERO) => kind::NONE,
+            LocationFilter::NextObject => return self.int(kind::NEXT_OBJECT),
+            LocationFilter::RelativeGroup(_) => kind::RELATIVE_GROUP,
+            LocationFilter::From(_) => kind::START,
+            LocationFilter::Range(_, RangeEnd { object: None, .. }) => kind::GROUPS,
+            LocationFilter::Range(..) => kind::OBJECTS,
+        };
+        self.int(code)?;
+        // What follows the type are the fields of the form without one.
+        self.counted_filter(filter)
     }
 }
 

@@ -48,6 +48,10 @@ pub(crate) enum Parameter {
     RangeFilter(RangeFilterType),
     Fill,
     NewGroup,
+    /// The track's, where it is not among its properties.
+    PublisherPriority,
+    /// The same.
+    DynamicGroups,
     NamespacePrefix,
     IncludeProperties,
     Token,
@@ -189,6 +193,8 @@ pub(in crate::wire) struct Parameters {
     pub(in crate::wire) range_filters: RangeFilters,
     pub(in crate::wire) fill: Option<Fill>,
     pub(in crate::wire) new_group: Option<GroupId>,
+    pub(in crate::wire) publisher_priority: Option<Priority>,
+    pub(in crate::wire) dynamic_groups: Option<bool>,
     pub(in crate::wire) prefix: Option<TrackNamespace>,
     pub(in crate::wire) include_properties: Option<bool>,
     pub(in crate::wire) tokens: Vec<Token>,
@@ -212,6 +218,8 @@ impl Parameters {
             Parameter::LocationFilter => self.filter.is_some(),
             Parameter::Fill => self.fill.is_some(),
             Parameter::NewGroup => self.new_group.is_some(),
+            Parameter::PublisherPriority => self.publisher_priority.is_some(),
+            Parameter::DynamicGroups => self.dynamic_groups.is_some(),
             Parameter::NamespacePrefix => self.prefix.is_some(),
             Parameter::IncludeProperties => self.include_properties.is_some(),
             Parameter::Token => return self.tokens.len(),
@@ -237,6 +245,8 @@ impl Parameters {
             Parameter::SubscriberPriority => self.priority.unwrap_or_default().0.into(),
             Parameter::GroupOrder => order_number(self.order.unwrap_or_default()).into(),
             Parameter::NewGroup => self.new_group.unwrap_or_default().0,
+            Parameter::PublisherPriority => self.publisher_priority.unwrap_or_default().0.into(),
+            Parameter::DynamicGroups => self.dynamic_groups.unwrap_or_default().into(),
             Parameter::IncludeProperties => self.include_properties.unwrap_or(true).into(),
             Parameter::Largest
             | Parameter::LocationFilter
@@ -345,9 +355,13 @@ impl<'d> Body<'d> {
             Parameter::Expires => into.expires = nonzero(value),
             Parameter::Forward => into.forward = Some(self.flag(Field::Forward, value)?),
             Parameter::SubscriberPriority => {
-                let priority = u8::try_from(value)
-                    .map_err(|_| self.invalid(Field::SubscriberPriority, value))?;
-                into.priority = Some(Priority(priority));
+                into.priority = Some(self.priority(Field::SubscriberPriority, value)?);
+            }
+            Parameter::PublisherPriority => {
+                into.publisher_priority = Some(self.priority(Field::PublisherPriority, value)?);
+            }
+            Parameter::DynamicGroups => {
+                into.dynamic_groups = Some(self.flag(Field::DynamicGroups, value)?);
             }
             Parameter::GroupOrder => into.order = Some(self.group_order(value)?),
             Parameter::NewGroup => into.new_group = Some(GroupId(value)),
@@ -411,6 +425,10 @@ impl<'d> Body<'d> {
             other => other,
         })?;
         part.finish().map_err(|_| format)
+    }
+
+    fn priority(&self, field: Field, value: u64) -> Result<Priority, Violation> {
+        u8::try_from(value).map(Priority).map_err(|_| self.invalid(field, value))
     }
 
     pub(in crate::wire) fn flag(&self, field: Field, value: u64) -> Result<bool, Violation> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::body::{Body, Writer, milliseconds};
 use super::name::NamespacePlace;
 use super::parameter::{Carrier, Parameters};
+use super::track_properties::TrackPropertyForm;
 use crate::model::{Redirect, RequestCode, RequestError, RequestKind, RequestOk};
 use crate::session::Response;
 use crate::transport::Side;
@@ -69,6 +70,10 @@ impl Body<'_> {
             RequestOk { expires: given.expires, largest: given.largest, ..RequestOk::default() };
         match about {
             Some(About::Request(RequestKind::TrackStatus)) if shared => {
+                ok.properties = self.track_properties(&given)?;
+            }
+            // Only the answer about a track has any of these settings.
+            _ if self.dialect.track_property_form == TrackPropertyForm::Settings => {
                 ok.properties = self.track_properties(&given)?;
             }
             _ => self.no_properties()?,
@@ -146,8 +151,9 @@ impl Writer<'_, '_> {
         ok: &RequestOk,
         about: Option<About>,
     ) -> Result<(), Inexpressible> {
-        let given =
+        let mut given =
             Parameters { expires: ok.expires, largest: ok.largest, ..Parameters::default() };
+        self.settings_of(&ok.properties, &mut given);
         self.parameters(carriers_of_ok(about), &given)?;
         let shared = self.dialect.responses == ResponseForm::SharedWithPublish;
         match about {

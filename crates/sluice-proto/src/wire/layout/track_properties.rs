@@ -32,6 +32,8 @@ impl Body<'_> {
                 max_cache: given.max_cache_duration,
                 // Ascending is the default, so it need not be said.
                 order: given.order.filter(|&order| order != GroupOrder::Ascending),
+                priority: given.publisher_priority,
+                dynamic_groups: given.dynamic_groups,
                 ..TrackSettings::default()
             }));
         }
@@ -73,6 +75,8 @@ impl Writer<'_, '_> {
         given.object_timeout = given.object_timeout.or(settings.object_timeout);
         given.max_cache_duration = given.max_cache_duration.or(settings.max_cache);
         given.order = given.order.or(settings.order);
+        given.publisher_priority = settings.priority;
+        given.dynamic_groups = settings.dynamic_groups;
     }
 
     /// The properties as the rest of the message, where the draft has them there.

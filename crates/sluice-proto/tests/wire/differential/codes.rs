@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use moqtap_codec::{draft14, draft16, draft18, draft20};
+use moqtap_codec::{
+    draft14, draft15, draft16, draft17, draft18, draft19, draft20, draft21, draft22,
+};
 use sluice_proto::model::RequestKind;
 use sluice_proto::wire::Draft;
 
@@ -70,9 +72,14 @@ macro_rules! shared {
 
 #[test]
 fn another_implementation_has_the_same_numbers_of_codes() {
+    shared!(Draft::D15, draft15, DataStreamResetErrorCode);
     shared!(Draft::D16, draft16, DataStreamResetErrorCode);
+    shared!(Draft::D17, draft17, DataStreamResetErrorCode);
     shared!(Draft::D18, draft18, StreamResetErrorCode);
+    shared!(Draft::D19, draft19, StreamResetErrorCode);
     shared!(Draft::D20, draft20, StreamResetErrorCode);
+    shared!(Draft::D21, draft21, StreamResetErrorCode);
+    shared!(Draft::D22, draft22, StreamResetErrorCode);
 }
 
 #[test]

@@ -26,7 +26,7 @@ type Messages = BoxedStrategy<(Message, Context)>;
 
 fn setups(draft: Draft) -> Messages {
     let limits = (number(draft), number(draft), number(draft), number(draft));
-    let newest = draft == Draft::D20;
+    let newest = draft >= Draft::D19;
     let requests = draft.dialect().requests == RequestTransport::ControlStream;
     let values = (
         option::of(text()),
@@ -66,7 +66,8 @@ fn setups(draft: Draft) -> Messages {
 }
 
 fn goaways(draft: Draft) -> Messages {
-    let has_timeout = draft >= Draft::D18;
+    let has_timeout = draft >= Draft::D17;
+    let of_request = draft.dialect().goaway_request;
     (option::of(time()), text(), any::<bool>(), number(draft), any::<bool>())
         .prop_map(move |(timeout, uri, server, id, control)| {
             let (from, uri) = match server {
@@ -75,7 +76,7 @@ fn goaways(draft: Draft) -> Messages {
             };
             // The receiver's ids: even for a client.
             let id = id & !1 | u64::from(from == Side::Client);
-            let control = control || !has_timeout;
+            let control = control || !of_request;
             let about = About::Update(RequestKind::Subscribe);
             let context = match control {
                 true => Context::control(from),
@@ -99,8 +100,8 @@ fn subscribes(draft: Draft) -> BoxedStrategy<Request> {
         option::of(order()),
         option::of(timeout(draft)),
         given(since(draft, Draft::D18), timeout(draft)),
-        given(since(draft, Draft::D18), timeout(draft)),
-        given(since(draft, Draft::D16), number(draft).prop_map(GroupId).boxed()),
+        given(since(draft, Draft::D17), timeout(draft)),
+        given(since(draft, Draft::D15), number(draft).prop_map(GroupId).boxed()),
         given(since(draft, Draft::D20), any::<bool>().boxed()),
     );
     (track(draft), filter(draft), settings, fill(draft), range_filters(draft, false), tokens(draft))
@@ -128,14 +129,18 @@ fn subscribes(draft: Draft) -> BoxedStrategy<Request> {
 
 fn publishes(draft: Draft) -> BoxedStrategy<Request> {
     let newest = since(draft, Draft::D20);
-    let order_given = if draft == Draft::D14 { How::Always } else { newest };
+    let order_given = match draft {
+        Draft::D14 => How::Always,
+        Draft::D15 => How::Sometimes,
+        _ => newest,
+    };
     let settings = (
         option::of(location(draft)),
         given(field(draft), any::<bool>().boxed()),
         given(order_given, order()),
         given(newest, filter(draft)),
         given(newest, priority()),
-        given(since(draft, Draft::D16), time()),
+        given(since(draft, Draft::D15), time()),
         given(newest, timeout(draft)),
         given(newest, timeout(draft)),
     );
@@ -161,9 +166,9 @@ fn publishes(draft: Draft) -> BoxedStrategy<Request> {
 }
 
 fn fetches(draft: Draft) -> BoxedStrategy<Request> {
-    let standalone = match draft {
-        Draft::D20 => filter(draft),
-        _ => prop_oneof![start(draft), range(draft, true)].boxed(),
+    let standalone = match draft >= Draft::D20 {
+        true => filter(draft),
+        false => prop_oneof![start(draft), range(draft, true)].boxed(),
     };
     let standalone =
         (track(draft), standalone).prop_map(|(track, range)| FetchRange::Standalone(track, range));
@@ -213,8 +218,8 @@ fn interests(draft: Draft) -> BoxedStrategy<Request> {
         }
     };
     let settings = (
-        given(since(draft, Draft::D16), any::<bool>().boxed()),
-        given(since(draft, Draft::D20), order()),
+        given(since(draft, Draft::D15), any::<bool>().boxed()),
+        given(since(draft, Draft::D19), order()),
         given(since(draft, Draft::D20), any::<bool>().boxed()),
         range_filters(draft, true),
     );
@@ -283,7 +288,7 @@ fn updates(draft: Draft) -> Messages {
         given(field(draft), priority()),
         option::of(timeout(draft)),
         given(since(draft, Draft::D18), timeout(draft)),
-        given(since(draft, Draft::D16), number(draft).prop_map(GroupId).boxed()),
+        given(since(draft, Draft::D15), number(draft).prop_map(GroupId).boxed()),
     );
     let interest = (prefix(draft), range_filters(draft, true), range_filters(draft, false));
     let ids = (request_id(draft), request_id(draft));
@@ -324,11 +329,12 @@ fn accepted(
 fn oks(draft: Draft) -> Messages {
     let largest = || option::of(location(draft));
     let order_given = if draft == Draft::D14 { How::Always } else { How::Never };
+    let order_answered = if draft == Draft::D15 { How::Sometimes } else { order_given };
     let subscribe = (
         number(draft),
         option::of(time()),
         largest(),
-        given(order_given, order()),
+        given(order_answered, order()),
         properties(draft, true),
         request_id(draft),
     )
@@ -339,9 +345,9 @@ fn oks(draft: Draft) -> Messages {
             accepted(draft, id, RequestKind::Subscribe, Response::Subscribe(ok))
         });
     let end = (number(draft), below_max(draft), any::<bool>()).prop_map(move |(g, o, whole)| {
-        let whole = whole && draft != Draft::D20;
+        let whole = whole && draft < Draft::D20;
         // From there on it is a whole group in the draft that cannot say so otherwise.
-        let o = if draft == Draft::D20 { o.min((1 << 62) - 2) } else { o };
+        let o = if draft >= Draft::D20 { o.min((1 << 62) - 2) } else { o };
         RangeEnd { group: GroupId(g), object: Some(ObjectId(o)).filter(|_| !whole) }
     });
     let fetch = (
@@ -359,16 +365,17 @@ fn oks(draft: Draft) -> Messages {
 }
 
 fn publish_oks(draft: Draft) -> Messages {
-    let settings = |how: How| if draft == Draft::D20 { How::Never } else { how };
+    let settings = |how: How| if draft >= Draft::D20 { How::Never } else { how };
+    let order_given = if draft >= Draft::D19 { How::Never } else { field(draft) };
     let values = (
         given(settings(field(draft)), filter(draft)),
         given(settings(field(draft)), any::<bool>().boxed()),
         given(settings(field(draft)), priority()),
-        given(settings(field(draft)), order()),
+        given(order_given, order()),
         given(settings(How::Sometimes), timeout(draft)),
         given(settings(since(draft, Draft::D18)), timeout(draft)),
-        given(since(draft, Draft::D16), time()),
-        given(settings(since(draft, Draft::D16)), number(draft).prop_map(GroupId).boxed()),
+        given(since(draft, Draft::D15), time()),
+        given(settings(since(draft, Draft::D15)), number(draft).prop_map(GroupId).boxed()),
     );
     (values, request_id(draft))
         .prop_map(move |(values, id)| {
@@ -392,16 +399,17 @@ fn publish_oks(draft: Draft) -> Messages {
 fn request_oks(draft: Draft) -> Messages {
     let status = (option::of(time()), option::of(location(draft)), properties(draft, true))
         .prop_map(move |(expires, largest, properties)| {
-            // Draft 14 has both as fields, draft 16 no properties here.
-            let expires = expires.filter(|_| draft == Draft::D14);
+            // Draft 14 has both as fields, drafts 16 and 17 no properties here.
+            let has_expiry = matches!(draft, Draft::D14 | Draft::D15 | Draft::D17);
+            let expires = expires.filter(|_| has_expiry);
             let properties = match draft {
-                Draft::D16 => TrackProperties::default(),
+                Draft::D16 | Draft::D17 => TrackProperties::default(),
                 _ => properties,
             };
             (RequestKind::TrackStatus, RequestOk { expires, largest, properties })
         });
     let namespaces = (any::<bool>(), option::of(time())).prop_map(move |(publish, expires)| {
-        let expires = expires.filter(|_| draft == Draft::D20);
+        let expires = expires.filter(|_| draft == Draft::D17 || draft >= Draft::D19);
         let kind =
             if publish { RequestKind::PublishNamespace } else { RequestKind::SubscribeNamespace };
         (kind, RequestOk { expires, ..RequestOk::default() })
@@ -413,7 +421,7 @@ fn request_oks(draft: Draft) -> Messages {
     }
     let updates = (option::of(time()), option::of(location(draft)), request_id(draft)).prop_map(
         move |(expires, largest, id)| {
-            let expires = expires.filter(|_| draft >= Draft::D18);
+            let expires = expires.filter(|_| draft >= Draft::D17);
             let ok = RequestOk { expires, largest, ..RequestOk::default() };
             let response = Response::Ok(ok);
             let about = About::Update(RequestKind::Subscribe);
@@ -450,7 +458,7 @@ fn refusals(draft: Draft) -> Messages {
             let track = FullTrackName::new(namespace, name).unwrap();
             let redirect = (code == RequestCode::Redirect)
                 .then_some(sluice_proto::model::Redirect { uri, track });
-            let retry_after = retry_after.filter(|_| draft != Draft::D14);
+            let retry_after = retry_after.filter(|_| draft >= Draft::D16);
             let error = RequestError { code, retry_after, reason, redirect };
             accepted(draft, id, kind, Response::Error(error))
         })
@@ -470,7 +478,7 @@ fn notices(draft: Draft) -> Messages {
             (Message::PublishDone { id, done }, of_subscription(id))
         },
     );
-    if draft != Draft::D20 {
+    if draft < Draft::D20 {
         return done.boxed();
     }
     let notify = (
@@ -491,18 +499,22 @@ fn namespace_messages(draft: Draft) -> Messages {
         about: None,
         from: Side::Server,
         stream: match draft {
-            Draft::D14 => MessageStream::Control,
+            Draft::D14 | Draft::D15 => MessageStream::Control,
             _ => MessageStream::Request(RequestId(4)),
         },
     };
-    if draft == Draft::D14 {
+    if draft <= Draft::D15 {
         return (fields(draft, 1..4), text())
             .prop_flat_map(move |(name, reason)| {
                 let which = NamespaceRef::Name(name);
+                let ended = match draft {
+                    Draft::D14 => which.clone(),
+                    _ => NamespaceRef::Request(RequestId(4)),
+                };
                 let code = RequestCode::Unauthorized;
                 proptest::sample::select(vec![
                     Message::PublishNamespaceDone(which.clone()),
-                    Message::UnsubscribeNamespace(which.clone()),
+                    Message::UnsubscribeNamespace(ended),
                     Message::PublishNamespaceCancel { which, code, reason },
                 ])
             })

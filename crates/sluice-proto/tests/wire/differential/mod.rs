@@ -10,7 +10,9 @@
 
 mod codes;
 mod draft14;
+mod draft15;
 mod draft16;
+mod draft17;
 pub mod generate;
 mod own_stream;
 mod parameters;
@@ -67,20 +69,31 @@ macro_rules! differential {
 
 differential! {
     another_implementation_agrees_on_draft_14: Draft::D14, draft14::theirs;
+    another_implementation_agrees_on_draft_15: Draft::D15, draft15::theirs;
     another_implementation_agrees_on_draft_16: Draft::D16, draft16::theirs;
+    another_implementation_agrees_on_draft_17: Draft::D17, draft17::theirs;
     another_implementation_agrees_on_draft_18: Draft::D18, own_stream::draft18::theirs;
+    another_implementation_agrees_on_draft_19: Draft::D19, own_stream::draft19::theirs;
     another_implementation_agrees_on_draft_20: Draft::D20, own_stream::draft20::theirs;
+    another_implementation_agrees_on_draft_21: Draft::D21, own_stream::draft21::theirs;
+    another_implementation_agrees_on_draft_22: Draft::D22, own_stream::draft22::theirs;
 }
 
 /// The other implementation's types of messages.
 fn their_types(draft: Draft) -> BTreeSet<u64> {
-    use moqtap_codec::{draft14, draft16, draft18, draft20};
-    let known = |code: &u64| match draft {
-        Draft::D01 => unreachable!("it has no tables"),
-        Draft::D14 => draft14::message::MessageType::from_id(*code).is_some(),
-        Draft::D16 => draft16::message::MessageType::from_id(*code).is_some(),
-        Draft::D18 => draft18::message::MessageType::from_id(*code).is_some(),
-        Draft::D20 => draft20::message::MessageType::from_id(*code).is_some(),
+    macro_rules! known {
+        ($code:expr, $($draft:ident: $module:ident),*) => {
+            match draft {
+                Draft::D01 => unreachable!("it has no tables"),
+                $(Draft::$draft => {
+                    moqtap_codec::$module::message::MessageType::from_id($code).is_some()
+                })*
+            }
+        };
+    }
+    let known = |code: &u64| {
+        known!(*code, D14: draft14, D15: draft15, D16: draft16, D17: draft17, D18: draft18,
+            D19: draft19, D20: draft20, D21: draft21, D22: draft22)
     };
     (0..0x10000).filter(known).collect()
 }

@@ -33,7 +33,7 @@ struct Settings<'m> {
     priority: Option<Priority>,
     filter: Option<Vec<u8>>,
     order: Option<GroupOrder>,
-    fill: Option<&'m Fill>,
+    fill: Option<Vec<u8>>,
     range_filters: &'m [RangeFilter],
     new_group: Option<GroupId>,
     prefix: Option<&'m TrackNamespace>,
@@ -54,7 +54,7 @@ impl Settings<'_> {
         parameters.int(0x20, self.priority.map(|priority| priority.0.into()));
         parameters.bytes(0x21, self.filter);
         parameters.int(0x22, order(self.order));
-        parameters.bytes(0x23, self.fill.map(super::parameters::fill));
+        parameters.bytes(0x23, self.fill);
         parameters.range_filters(self.range_filters);
         parameters.int(0x32, self.new_group.map(|group| group.0));
         parameters.bytes(
@@ -81,8 +81,15 @@ macro_rules! own_stream {
             use sluice_proto::wire::{Context, Message};
 
             use super::super::Theirs;
-            use super::super::parameters::{moqt, namespace, properties, setup};
+            use super::super::parameters::{fill, moqt, namespace, properties, setup};
             use super::{Settings, code, int};
+
+            /// The block inside FILL_PARAMETERS.
+            fn block(of: Option<&Fill>) -> Option<Vec<u8>> {
+                // The newest draft's filter has no length.
+                let filter: fn(LocationFilter) -> Vec<u8> = $filter;
+                of.map(|of| fill(of, filter, stringify!($name) != "draft22"))
+            }
 
             pub fn theirs(message: &Message, context: &Context) -> Theirs {
                 let picture = picture(message, context);
@@ -119,7 +126,7 @@ macro_rules! own_stream {
                             forward: update.forward,
                             priority: update.priority,
                             filter: update.filter.map(filter),
-                            fill: update.fill.as_ref(),
+                            fill: block(update.fill.as_ref()),
                             range_filters: &update.range_filters,
                             new_group: update.new_group,
                             prefix: update.prefix.as_ref(),
@@ -182,7 +189,7 @@ macro_rules! own_stream {
                             priority: request.priority,
                             filter: stated.map(filter),
                             order: request.order,
-                            fill: request.fill.as_ref(),
+                            fill: block(request.fill.as_ref()),
                             range_filters: &request.range_filters,
                             new_group: request.new_group,
                             include_properties: request.include_properties,
@@ -352,70 +359,90 @@ macro_rules! own_stream {
     };
 }
 
-own_stream! {
-    draft18,
-    PublishBlocked,
-    |goaway, _| m::GoAway {
-        new_session_uri: goaway.uri.clone().into_bytes(),
-        timeout: int(goaway.timeout.map_or(0, |timeout| timeout.as_millis() as u64)),
-        request_id: goaway.first_unprocessed.map(|id| int(id.0)),
-    },
-    |_| panic!("draft 18 has no PUBLISH_STATE_NOTIFY"),
-    |filter| super::super::parameters::typed_filter(filter, true, moqt),
-    |request_id, range, settings| {
-        let (fetch_type, fetch_payload) = match range {
-            FetchRange::Joining(id, start) => {
-                let (kind, start) = match start {
-                    JoiningStart::Relative(groups) => (m::FetchType::RelativeJoining, *groups),
-                    JoiningStart::Absolute(group) => (m::FetchType::AbsoluteJoining, group.0),
-                };
-                let joining_request_id = int(id.0);
-                let joining_start = int(start);
-                (kind, m::FetchPayload::Joining { joining_request_id, joining_start })
+/// A group of drafts whose requests differ in few places.
+macro_rules! typed {
+    ($name:ident, $blocked:ident, $goaway:expr) => {
+        own_stream! {
+                $name,
+                $blocked,
+                $goaway,
+                |_| panic!("the draft has no PUBLISH_STATE_NOTIFY"),
+                |filter| super::super::parameters::typed_filter(filter, true, moqt),
+        |request_id, range, settings| {
+            let (fetch_type, fetch_payload) = match range {
+                FetchRange::Joining(id, start) => {
+                    let (kind, start) = match start {
+                        JoiningStart::Relative(groups) => (m::FetchType::RelativeJoining, *groups),
+                        JoiningStart::Absolute(group) => (m::FetchType::AbsoluteJoining, group.0),
+                    };
+                    let joining_request_id = int(id.0);
+                    let joining_start = int(start);
+                    (kind, m::FetchPayload::Joining { joining_request_id, joining_start })
+                }
+                FetchRange::Standalone(track, range) => {
+                    let (start, end) = range.resolve(None);
+                    let end = end.unwrap_or(RangeEnd { group: GroupId(u64::MAX), object: None });
+                    (m::FetchType::Standalone, m::FetchPayload::Standalone {
+                        track_namespace: namespace(track.namespace()),
+                        track_name: track.name().as_bytes().to_vec(),
+                        start_group: int(start.group.0),
+                        start_object: int(start.object.0),
+                        end_group: int(end.group.0),
+                        end_object: int(end.object.map_or(0, |object| object.0 + 1)),
+                    })
+                }
+            };
+            m::Fetch { request_id, fetch_type, fetch_payload, parameters: settings.pairs() }
+        },
+                |object| object.map_or(0, |object| object.0 + 1),
+                (1 << 62) - 1
             }
-            FetchRange::Standalone(track, range) => {
-                let (start, end) = range.resolve(None);
-                let end = end.unwrap_or(RangeEnd { group: GroupId(u64::MAX), object: None });
-                (m::FetchType::Standalone, m::FetchPayload::Standalone {
-                    track_namespace: namespace(track.namespace()),
-                    track_name: track.name().as_bytes().to_vec(),
-                    start_group: int(start.group.0),
-                    start_object: int(start.object.0),
-                    end_group: int(end.group.0),
-                    end_object: int(end.object.map_or(0, |object| object.0 + 1)),
-                })
-            }
-        };
-        m::Fetch { request_id, fetch_type, fetch_payload, parameters: settings.pairs() }
-    },
-    |object| object.map_or(0, |object| object.0 + 1),
-    (1 << 62) - 1
+    };
 }
 
-own_stream! {
-    draft20,
-    PublishSkipped,
-    |goaway, _| m::GoAway {
-        new_session_uri: goaway.uri.clone().into_bytes(),
-        timeout: int(goaway.timeout.map_or(0, |timeout| timeout.as_millis() as u64)),
-    },
-    |settings| m::ControlMessage::PublishStateNotify(m::PublishStateNotify {
-        parameters: settings.pairs(),
-    }),
-    super::super::parameters::counted_filter,
-    |request_id, range, settings| {
-        let FetchRange::Standalone(track, range) = range else {
-            panic!("draft 20 has no joining fetch");
-        };
-        let range = Some(*range).filter(|&range| range != LocationFilter::All);
-        let filter = range.map(super::super::parameters::counted_filter);
-        m::Fetch {
-            request_id,
-            track_namespace: namespace(track.namespace()),
-            track_name: track.name().as_bytes().to_vec(),
-            parameters: Settings { filter, ..settings }.pairs(),
-        }
-    },
-    |object| object.expect("draft 20 names the last object").0,
-    u64::MAX
+typed!(draft18, PublishBlocked, |goaway, _| m::GoAway {
+    new_session_uri: goaway.uri.clone().into_bytes(),
+    timeout: int(goaway.timeout.map_or(0, |timeout| timeout.as_millis() as u64)),
+    request_id: goaway.first_unprocessed.map(|id| int(id.0)),
+});
+typed!(draft19, PublishSkipped, |goaway, _| m::GoAway {
+    new_session_uri: goaway.uri.clone().into_bytes(),
+    timeout: int(goaway.timeout.map_or(0, |timeout| timeout.as_millis() as u64)),
+});
+
+/// Those that name a range by a filter.
+macro_rules! filtered {
+    ($name:ident, $filter:ident) => {
+        own_stream! {
+                $name,
+                PublishSkipped,
+                |goaway, _| m::GoAway {
+                    new_session_uri: goaway.uri.clone().into_bytes(),
+                    timeout: int(goaway.timeout.map_or(0, |timeout| timeout.as_millis() as u64)),
+                },
+                |settings| m::ControlMessage::PublishStateNotify(m::PublishStateNotify {
+                    parameters: settings.pairs(),
+                }),
+                super::super::parameters::$filter,
+        |request_id, range, settings| {
+            let FetchRange::Standalone(track, range) = range else {
+                panic!("the draft has no joining fetch");
+            };
+            let range = Some(*range).filter(|&range| range != LocationFilter::All);
+            let filter = range.map(super::super::parameters::$filter);
+            m::Fetch {
+                request_id,
+                track_namespace: namespace(track.namespace()),
+                track_name: track.name().as_bytes().to_vec(),
+                parameters: Settings { filter, ..settings }.pairs(),
+            }
+        },
+                |object| object.expect("the draft names the last object").0,
+                u64::MAX
+            }
+    };
 }
+
+filtered!(draft20, counted_filter);
+filtered!(draft21, counted_filter);
+filtered!(draft22, filter_of_type);

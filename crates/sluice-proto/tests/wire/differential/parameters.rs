@@ -21,6 +21,11 @@ pub fn moqt(value: u64, out: &mut Vec<u8>) {
     VarInt::from_u64_moqt(value).encode_moqt::<moqtap_codec::varint::Moqt18>(out);
 }
 
+/// The same without the seven-byte form.
+pub fn moqt_short(value: u64, out: &mut Vec<u8>) {
+    VarInt::from_u64_moqt(value).encode_moqt::<moqtap_codec::varint::Moqt17>(out);
+}
+
 #[derive(Default)]
 pub struct Parameters(pub Vec<KeyValuePair>);
 
@@ -152,12 +157,25 @@ fn range_filter(filter: &RangeFilter) -> (u64, Vec<u8>) {
     (code, out)
 }
 
-/// The block inside FILL_PARAMETERS.
-pub fn fill(fill: &Fill) -> Vec<u8> {
+/// The filter of draft 22: its type, then the fields of draft 20.
+pub fn filter_of_type(filter: LocationFilter) -> Vec<u8> {
+    let kind = match filter {
+        LocationFilter::All => 0,
+        LocationFilter::NextObject => return vec![5],
+        LocationFilter::RelativeGroup(_) => 1,
+        LocationFilter::From(_) => 2,
+        LocationFilter::Range(_, end) if end.object.is_none() => 3,
+        LocationFilter::Range(..) => 4,
+    };
+    [vec![kind], counted_filter(filter)].concat()
+}
+
+/// The block inside FILL_PARAMETERS; a filter in it has a length or knows its own end.
+pub fn fill(fill: &Fill, filter: fn(LocationFilter) -> Vec<u8>, prefixed: bool) -> Vec<u8> {
     let mut inner = Parameters::default();
     inner.time(0x0A, fill.timeout);
     inner.int(0x20, fill.priority.map(|priority| priority.0.into()));
-    inner.bytes(0x21, fill.filter.map(counted_filter));
+    inner.bytes(0x21, fill.filter.map(filter));
     inner.int(0x22, order(fill.order));
     inner.range_filters(&fill.range_filters);
     let pairs = inner.sorted();
@@ -171,6 +189,7 @@ pub fn fill(fill: &Fill) -> Vec<u8> {
         match pair.value {
             KvpValue::Varint(value) if key == 0x0A => moqt(value.into_inner(), &mut out),
             KvpValue::Varint(value) => out.push(value.into_inner() as u8),
+            KvpValue::Bytes(value) if key == 0x21 && !prefixed => out.extend_from_slice(&value),
             KvpValue::Bytes(value) => {
                 moqt(value.len() as u64, &mut out);
                 out.extend_from_slice(&value);

@@ -2,7 +2,7 @@
 
 use sluice_proto::model::*;
 use sluice_proto::session::Response;
-use sluice_proto::wire::Draft::{D14, D16, D18, D20};
+use sluice_proto::wire::Draft::{D14, D15, D16, D17, D18, D19, D20, D21, D22};
 use sluice_proto::wire::Message;
 
 use super::*;
@@ -27,16 +27,65 @@ pub fn subscribe_vectors() -> Vec<Vector> {
             subscribe(Subscribe { forward: Some(true), ..next_object() }),
         ),
         row(
-            &[D16, D18],
+            &[D16, D18, D19],
             new_request,
             "03 000E 00 02 0161 0162 01 76 02 20 0A 01 01 02",
             subscribe(next_object()),
         ),
         row(
-            &[D20],
+            &[D20, D21],
             new_request,
             "03 000F 00 02 0161 0162 01 76 02 20 0A 01 02 00 00",
             subscribe(next_object()),
+        ),
+        row(
+            &[D22],
+            new_request,
+            "03 000D 00 02 0161 0162 01 76 02 20 0A 01 05",
+            subscribe(next_object()),
+        ),
+        row(
+            &[D15],
+            new_request,
+            "03 000E 00 02 0161 0162 01 76 02 20 0A 21 01 02",
+            subscribe(next_object()),
+        ),
+        row(
+            &[D17],
+            new_request,
+            "03 000F 00 00 02 0161 0162 01 76 02 20 0A 01 01 02",
+            subscribe(next_object()),
+        ),
+        row(
+            &[D22],
+            new_request,
+            "03 0010 00 02 0161 0162 01 76 01 21 04 812C 02 0A 07",
+            subscribe(Subscribe {
+                filter: ranged(RangeEnd { group: GroupId(310), object: Some(ObjectId(7)) }),
+                ..Subscribe::default()
+            }),
+        ),
+        row(
+            &[D22],
+            new_request,
+            "03 000E 00 02 0161 0162 01 76 01 21 02 812C 00",
+            subscribe(Subscribe {
+                filter: LocationFilter::From(Location::new(300, 0)),
+                ..Subscribe::default()
+            }),
+        ),
+        row(
+            &[D22],
+            new_request,
+            "03 0011 00 02 0161 0162 01 76 02 21 05 02 04 01 21 01 01",
+            subscribe(Subscribe {
+                filter: LocationFilter::NextObject,
+                fill: Some(Fill {
+                    filter: Some(LocationFilter::RelativeGroup(1)),
+                    ..Fill::default()
+                }),
+                ..Subscribe::default()
+            }),
         ),
         row(
             &[D14],
@@ -58,13 +107,13 @@ pub fn subscribe_vectors() -> Vec<Vector> {
             subscribe(Subscribe { filter: ranged(whole(310)), ..Subscribe::default() }),
         ),
         row(
-            &[D18],
+            &[D18, D19],
             new_request,
             "03 0010 00 02 0161 0162 01 76 01 21 05 04 812C 02 0A",
             subscribe(Subscribe { filter: ranged(whole(310)), ..Subscribe::default() }),
         ),
         row(
-            &[D20],
+            &[D20, D21],
             new_request,
             "03 0010 00 02 0161 0162 01 76 01 21 05 812C 02 0A 07",
             subscribe(Subscribe {
@@ -73,7 +122,7 @@ pub fn subscribe_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D20],
+            &[D20, D21],
             new_request,
             "03 000E 00 02 0161 0162 01 76 01 21 03 812C 00",
             subscribe(Subscribe {
@@ -82,7 +131,7 @@ pub fn subscribe_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             new_request,
             "03 0010 00 02 0161 0162 01 76 02 03 03 030078 1D 01",
             subscribe(Subscribe {
@@ -92,7 +141,7 @@ pub fn subscribe_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D20],
+            &[D19, D20, D21, D22],
             new_request,
             "03 0010 00 02 0161 0162 01 76 01 25 05 00 03 02 05 05",
             subscribe(Subscribe {
@@ -105,7 +154,7 @@ pub fn subscribe_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D20],
+            &[D20, D21],
             new_request,
             "03 0013 00 02 0161 0162 01 76 02 21 02 0000 02 04 01 21 01 01",
             subscribe(Subscribe {
@@ -117,7 +166,7 @@ pub fn subscribe_vectors() -> Vec<Vector> {
                 ..Subscribe::default()
             }),
         ),
-        row(&[D14, D16], client, "0A 0001 04", Message::Unsubscribe(RequestId(4))),
+        row(&[D14, D15, D16], client, "0A 0001 04", Message::Unsubscribe(RequestId(4))),
     ]
 }
 
@@ -168,7 +217,7 @@ pub fn subscribe_ok_vectors() -> Vec<Vector> {
             ok(priority(PropertyEncoding::Delta)),
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             subscribe_answer,
             "04 0007 05 01 09 0304 0E 45",
             ok(priority(PropertyEncoding::DeltaVi64)),
@@ -199,9 +248,9 @@ pub fn subscribe_ok_vectors() -> Vec<Vector> {
             }),
         ),
         row(&[D16], by_subscriber, "02 0006 02 00 01 20 40C8", update(quiet.clone())),
-        row(&[D18, D20], by_subscriber, "02 0004 02 01 20 C8", update(quiet)),
+        row(&[D18, D19, D20, D21, D22], by_subscriber, "02 0004 02 01 20 C8", update(quiet)),
         row(
-            &[D20],
+            &[D20, D21, D22],
             by_subscriber,
             "02 0006 02 02 10 00 11 00",
             update(RequestUpdate {
@@ -247,13 +296,13 @@ pub fn publish_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             new_request,
             "1D 000F 00 02 0161 0162 01 76 05 02 09 0304 07 01",
             publish(Publish::default()),
         ),
         row(
-            &[D20],
+            &[D20, D21, D22],
             new_request,
             "1D 0013 00 02 0161 0162 01 76 05 04 09 0304 07 01 10 07 02 02",
             publish(Publish {
@@ -285,7 +334,7 @@ pub fn publish_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D18],
+            &[D18, D19],
             publish_answer,
             "07 0006 02 10 00 11 01 02",
             accepted(PublishOk {
@@ -295,33 +344,33 @@ pub fn publish_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D20],
+            &[D20, D21, D22],
             publish_answer,
             "07 0003 01 08 64",
             accepted(PublishOk { expires: ms(100), ..PublishOk::default() }),
         ),
-        row(&[D14, D16], of_subscription, "0B 0004 00 02 01 00", one()),
-        row(&[D18, D20], of_subscription, "0B 0003 02 01 00", one()),
+        row(&[D14, D15, D16], of_subscription, "0B 0004 00 02 01 00", one()),
+        row(&[D18, D19, D20, D21, D22], of_subscription, "0B 0003 02 01 00", one()),
         row(
-            &[D14, D16],
+            &[D14, D15, D16],
             of_subscription,
             "0B 000B 00 02 FFFFFFFFFFFFFFFF 00",
             done(StreamCount::Unknown),
         ),
         row(
-            &[D18],
+            &[D18, D19],
             of_subscription,
             "0B 000B 02 FF3FFFFFFFFFFFFFFF 00",
             done(StreamCount::Unknown),
         ),
         row(
-            &[D20],
+            &[D20, D21, D22],
             of_subscription,
             "0B 000B 02 FFFFFFFFFFFFFFFFFF 00",
             done(StreamCount::Unknown),
         ),
         row(
-            &[D20],
+            &[D20, D21, D22],
             of_subscription,
             "22 0005 01 09 812C 00",
             Message::StateNotify {
@@ -371,19 +420,19 @@ pub fn fetch_vectors() -> Vec<Vector> {
             fetch(group_five(), Some(Priority(128)), None),
         ),
         row(
-            &[D16, D18],
+            &[D16, D18, D19],
             new_request,
             "16 000E 02 01 02 0161 0162 01 76 05 00 05 00 00",
             fetch(group_five(), None, None),
         ),
         row(
-            &[D20],
+            &[D20, D21, D22],
             new_request,
             "16 000E 02 02 0161 0162 01 76 01 21 03 05 00 00",
             fetch(group_five(), None, None),
         ),
         row(
-            &[D20],
+            &[D20, D21, D22],
             new_request,
             "16 0009 02 02 0161 0162 01 76 00",
             fetch(FetchRange::Standalone(track("a/b", "v"), LocationFilter::All), None, None),
@@ -399,7 +448,7 @@ pub fn fetch_vectors() -> Vec<Vector> {
             ),
         ),
         row(
-            &[D16, D18],
+            &[D16, D18, D19],
             new_request,
             "16 0005 02 03 00 07 00",
             fetch(joining(JoiningStart::Absolute(GroupId(7))), None, None),
@@ -419,8 +468,8 @@ pub fn fetch_vectors() -> Vec<Vector> {
                 }),
             },
         ),
-        row(&[D18], fetch_answer, "18 0004 01 05 01 00", ok(None)),
-        row(&[D20], fetch_answer, "18 0004 01 05 00 00", ok(None)),
-        row(&[D14, D16], client, "17 0001 02", Message::FetchCancel(RequestId(2))),
+        row(&[D18, D19], fetch_answer, "18 0004 01 05 01 00", ok(None)),
+        row(&[D20, D21, D22], fetch_answer, "18 0004 01 05 00 00", ok(None)),
+        row(&[D14, D15, D16], client, "17 0001 02", Message::FetchCancel(RequestId(2))),
     ]
 }

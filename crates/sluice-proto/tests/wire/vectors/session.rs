@@ -2,7 +2,7 @@
 
 use sluice_proto::model::*;
 use sluice_proto::session::Response;
-use sluice_proto::wire::Draft::{D14, D16, D18, D20};
+use sluice_proto::wire::Draft::{D14, D15, D16, D17, D18, D19, D20, D21, D22};
 use sluice_proto::wire::{Context, Draft, Message, NamespaceRef};
 
 use super::*;
@@ -25,6 +25,15 @@ pub fn setup_vectors() -> Vec<Vector> {
             Message::ServerSetup { version: Some(version), options: limit.clone() },
         ),
         row(
+            &[D15],
+            client,
+            "20 0008 02 01 02 2F61 02 4064",
+            Message::ClientSetup {
+                versions: vec![],
+                options: SetupOptions { path: Some("/a".into()), ..limit.clone() },
+            },
+        ),
+        row(
             &[D16],
             client,
             "20 0008 02 01 02 2F61 01 4064",
@@ -34,19 +43,19 @@ pub fn setup_vectors() -> Vec<Vector> {
             },
         ),
         row(
-            &[D16],
+            &[D15, D16],
             server,
             "21 0004 01 02 4064",
             Message::ServerSetup { version: None, options: limit },
         ),
         row(
-            &[D18, D20],
+            &[D17, D18, D19, D20, D21, D22],
             client,
             "AF00 0007 01 02 2F61 06 01 78",
             Message::Setup(SetupOptions { implementation: Some("x".into()), ..path }),
         ),
         row(
-            &[D18, D20],
+            &[D17, D18, D19, D20, D21, D22],
             server,
             "AF00 0008 03 03 030078 01 8400",
             Message::Setup(SetupOptions {
@@ -56,7 +65,7 @@ pub fn setup_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D20],
+            &[D19, D20, D21, D22],
             server,
             "AF00 0004 06 05 02 09",
             Message::Setup(SetupOptions {
@@ -72,10 +81,10 @@ pub fn session_vectors() -> Vec<Vector> {
     let empty = Goaway::default;
     let uri = || Goaway { uri: "https://b/".into(), ..empty() };
     vec![
-        row(&[D14, D16], client, "10 0001 00", Message::Goaway(empty())),
-        row(&[D14, D16], server, "10 000B 0A 68747470733A2F2F622F", Message::Goaway(uri())),
-        row(&[D20], client, "10 0002 00 00", Message::Goaway(empty())),
-        row(&[D18, D20], own_stream, "10 0002 00 00", Message::Goaway(empty())),
+        row(&[D14, D15, D16], client, "10 0001 00", Message::Goaway(empty())),
+        row(&[D14, D15, D16], server, "10 000B 0A 68747470733A2F2F622F", Message::Goaway(uri())),
+        row(&[D17, D19, D20, D21, D22], client, "10 0002 00 00", Message::Goaway(empty())),
+        row(&[D18, D19, D20, D21, D22], own_stream, "10 0002 00 00", Message::Goaway(empty())),
         row(
             &[D18],
             server,
@@ -92,8 +101,8 @@ pub fn session_vectors() -> Vec<Vector> {
                 ..empty()
             }),
         ),
-        row(&[D14, D16], client, "15 0002 4064", Message::RequestIdLimit(100)),
-        row(&[D14, D16], client, "1A 0002 4064", Message::RequestsBlocked(100)),
+        row(&[D14, D15, D16], client, "15 0002 4064", Message::RequestIdLimit(100)),
+        row(&[D14, D15, D16], client, "1A 0002 4064", Message::RequestsBlocked(100)),
     ]
 }
 
@@ -114,9 +123,9 @@ pub fn refusal_vectors() -> Vec<Vector> {
             refused(RequestError::new(RequestCode::Uninterested, "no")),
         ),
         row(&[D16], subscribe_answer, "05 0004 00 10 00 00", missing()),
-        row(&[D18, D20], subscribe_answer, "05 0003 10 00 00", missing()),
+        row(&[D18, D19, D20, D21, D22], subscribe_answer, "05 0003 10 00 00", missing()),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             subscribe_answer,
             "05 0004 02 87D1 00",
             refused(RequestError {
@@ -125,13 +134,13 @@ pub fn refusal_vectors() -> Vec<Vector> {
             }),
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             subscribe_answer,
             "05 0006 34 00 00 00 00 00",
             redirect(Redirect::default()),
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             subscribe_answer,
             "05 000D 34 00 00 03 683A2F 01 0161 02 7631",
             redirect(Redirect { uri: "h:/".into(), track: track("a", "v1") }),
@@ -166,8 +175,18 @@ pub fn namespace_vectors() -> Vec<Vector> {
     vec![
         row(&[D14], new_request, "11 0005 00 01 0161 00", interest(Interest::Both)),
         row(&[D16], namespace_request, "11 0006 00 01 0161 02 00", interest(Interest::Both)),
-        row(&[D18, D20], new_request, "50 0005 00 01 0161 00", interest(Interest::Namespaces)),
-        row(&[D18, D20], new_request, "51 0005 00 01 0161 00", interest(Interest::Tracks)),
+        row(
+            &[D18, D19, D20, D21, D22],
+            new_request,
+            "50 0005 00 01 0161 00",
+            interest(Interest::Namespaces),
+        ),
+        row(
+            &[D18, D19, D20, D21, D22],
+            new_request,
+            "51 0005 00 01 0161 00",
+            interest(Interest::Tracks),
+        ),
         row(&[D14, D16, D18, D20], new_request, "06 0005 00 01 0161 00", announce()),
         row(
             &[D14],
@@ -188,7 +207,7 @@ pub fn namespace_vectors() -> Vec<Vector> {
             accepted(),
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             |draft| answer(draft, 0, RequestKind::PublishNamespace),
             "07 0001 00",
             accepted(),
@@ -212,7 +231,7 @@ pub fn namespace_vectors() -> Vec<Vector> {
             Message::NamespaceDone { suffix: namespace("b") },
         ),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             namespace_stream,
             "0F 0005 01 0162 01 76",
             Message::PublishBlocked { suffix: namespace("b"), name: track("", "v").name().clone() },
@@ -253,7 +272,7 @@ pub fn track_status_vectors() -> Vec<Vector> {
         ),
         row(&[D16], status_answer, "07 0006 00 01 09 02 03 04", ok(TrackProperties::default())),
         row(
-            &[D18, D20],
+            &[D18, D19, D20, D21, D22],
             status_answer,
             "07 0006 01 09 03 04 04 07",
             ok(properties(PropertyEncoding::DeltaVi64, &[(0x04, 7)])),

@@ -2,7 +2,9 @@
 //! the same bytes, which we read.
 
 use moqtap_codec::varint::VarInt;
-use moqtap_codec::{draft14, draft16, draft18, draft20};
+use moqtap_codec::{
+    draft14, draft15, draft16, draft17, draft18, draft19, draft20, draft21, draft22,
+};
 use proptest::prelude::*;
 
 use super::round_trip::{
@@ -274,15 +276,20 @@ proptest! {
         let bytes = stream.write(dialect(draft));
         match draft {
             14 => check_subgroup_14(&stream, &bytes),
+            15 => check_subgroup!(draft15, &stream, &bytes),
             16 => check_subgroup!(draft16, &stream, &bytes),
+            17 => check_subgroup!(draft17, &stream, &bytes),
             18 => check_subgroup!(draft18, &stream, &bytes),
-            _ => check_subgroup!(draft20, &stream, &bytes),
+            19 => check_subgroup!(draft19, &stream, &bytes),
+            20 => check_subgroup!(draft20, &stream, &bytes),
+            21 => check_subgroup!(draft21, &stream, &bytes),
+            _ => check_subgroup!(draft22, &stream, &bytes),
         }
     }
 
     #[test]
     fn fetch_streams_are_the_same_to_an_independent_codec(
-        (draft, stream) in any_spoken()
+        (draft, stream) in any_with_fetch()
             .prop_flat_map(|draft| (Just(draft), any_fetch(draft, MAX))),
     ) {
         let stream = in_their_form(draft, stream);
@@ -291,7 +298,16 @@ proptest! {
             14 => check_fetch_14(&stream, &bytes),
             16 => check_fetch_16(&stream, &bytes),
             18 => check_fetch!(draft18, &stream, &bytes, |head| &head.properties),
-            _ => check_fetch!(draft20, &stream, &bytes, |head| {
+            19 => check_fetch!(draft19, &stream, &bytes, |head| {
+                head.properties.as_deref().unwrap_or_default()
+            }),
+            20 => check_fetch!(draft20, &stream, &bytes, |head| {
+                head.properties.as_deref().unwrap_or_default()
+            }),
+            21 => check_fetch!(draft21, &stream, &bytes, |head| {
+                head.properties.as_deref().unwrap_or_default()
+            }),
+            _ => check_fetch!(draft22, &stream, &bytes, |head| {
                 head.properties.as_deref().unwrap_or_default()
             }),
         }
@@ -308,13 +324,24 @@ proptest! {
         let bytes = bytes.freeze();
         match draft {
             14 => check_datagram_14(&head, &payload, &bytes),
+            15 => check_datagram!(draft15, extension_headers, &head, &payload, &bytes),
             16 => check_datagram!(draft16, extension_headers, &head, &payload, &bytes),
+            17 => check_datagram!(draft17, properties, &head, &payload, &bytes),
             18 => check_datagram!(draft18, properties, &head, &payload, &bytes),
-            _ => check_datagram!(draft20, properties, &head, &payload, &bytes),
+            19 => check_datagram!(draft19, properties, &head, &payload, &bytes),
+            20 => check_datagram!(draft20, properties, &head, &payload, &bytes),
+            21 => check_datagram!(draft21, properties, &head, &payload, &bytes),
+            _ => check_datagram!(draft22, properties, &head, &payload, &bytes),
         }
     }
 }
 
 fn any_spoken() -> impl Strategy<Value = u8> {
-    proptest::sample::select(vec![14, 16, 18, 20])
+    14..23_u8
+}
+
+/// Those whose fetched objects the other codec writes in a form of its own are compared by its
+/// clients only.
+fn any_with_fetch() -> impl Strategy<Value = u8> {
+    any_spoken().prop_filter("compared elsewhere", |draft| ![15, 17].contains(draft))
 }

@@ -31,9 +31,9 @@ pub fn time() -> BoxedStrategy<Duration> {
 
 /// Also "no time at all", where the draft has it.
 pub fn timeout(draft: Draft) -> BoxedStrategy<Duration> {
-    match draft {
-        Draft::D14 | Draft::D16 => time(),
-        _ => prop_oneof![time(), Just(Duration::ZERO)].boxed(),
+    match draft <= Draft::D16 {
+        true => time(),
+        false => prop_oneof![time(), Just(Duration::ZERO)].boxed(),
     }
 }
 
@@ -46,7 +46,7 @@ pub fn bytes(length: std::ops::Range<usize>) -> BoxedStrategy<Bytes> {
 }
 
 pub fn fields(draft: Draft, count: std::ops::Range<usize>) -> BoxedStrategy<TrackNamespace> {
-    let least = usize::from(draft != Draft::D14);
+    let least = usize::from(draft > Draft::D15);
     vec(bytes(least..9), count).prop_map(|fields| TrackNamespace::new(fields).unwrap()).boxed()
 }
 
@@ -56,7 +56,7 @@ pub fn namespace(draft: Draft) -> BoxedStrategy<TrackNamespace> {
 }
 
 pub fn prefix(draft: Draft) -> BoxedStrategy<TrackNamespace> {
-    fields(draft, usize::from(draft == Draft::D14)..5)
+    fields(draft, usize::from(draft <= Draft::D15)..5)
 }
 
 pub fn track(draft: Draft) -> BoxedStrategy<FullTrackName> {
@@ -113,13 +113,13 @@ pub fn range(draft: Draft, end_object: bool) -> BoxedStrategy<LocationFilter> {
 }
 
 pub fn filter(draft: Draft) -> BoxedStrategy<LocationFilter> {
-    let relative = if draft == Draft::D20 { number(draft) } else { Just(0).boxed() };
+    let relative = if draft >= Draft::D20 { number(draft) } else { Just(0).boxed() };
     prop_oneof![
         Just(LocationFilter::All),
         Just(LocationFilter::NextObject),
         relative.prop_map(LocationFilter::RelativeGroup),
         start(draft),
-        range(draft, draft == Draft::D20),
+        range(draft, draft >= Draft::D20),
     ]
     .boxed()
 }
@@ -165,7 +165,7 @@ pub fn range_filter(draft: Draft, track_property: bool) -> BoxedStrategy<RangeFi
 
 /// Filters in the order that a message has them, none of them twice.
 pub fn range_filters(draft: Draft, track_property: bool) -> BoxedStrategy<RangeFilters> {
-    if draft != Draft::D20 {
+    if draft < Draft::D19 {
         return Just(vec![]).boxed();
     }
     let rank = |filter: &RangeFilter| match filter.kind {
@@ -185,7 +185,7 @@ pub fn range_filters(draft: Draft, track_property: bool) -> BoxedStrategy<RangeF
 }
 
 pub fn fill(draft: Draft) -> BoxedStrategy<Option<Fill>> {
-    if draft != Draft::D20 {
+    if draft < Draft::D20 {
         return Just(None).boxed();
     }
     let fill = (
@@ -233,17 +233,24 @@ pub fn since(draft: Draft, first: Draft) -> How {
     if draft >= first { How::Sometimes } else { How::Never }
 }
 
-/// Properties as the draft carries them; `extra` for those that draft 14 has as parameters.
+/// Properties as the draft carries them; `extra` for those that only some messages of the drafts
+/// with parameters for them have.
 pub fn properties(draft: Draft, extra: bool) -> BoxedStrategy<TrackProperties> {
-    if draft == Draft::D14 {
-        let of = |kind: u64, time: Option<Duration>| time.map(|time| (kind, time));
-        return (option::of(time()), option::of(time()))
-            .prop_map(move |(timeout, cache)| {
-                let known = [of(0x02, timeout).filter(|_| extra), of(0x04, cache)];
+    if draft <= Draft::D15 {
+        let more = draft == Draft::D15 && extra;
+        let values = (option::of(time()), option::of(time()), option::of(0..256_u64));
+        return (values, option::of(any::<bool>()))
+            .prop_map(move |((timeout, cache, priority), dynamic)| {
+                let millis = |time: Duration| time.as_millis() as u64;
+                let known = [
+                    (0x02, timeout.map(millis).filter(|_| extra)),
+                    (0x04, cache.map(millis)),
+                    (0x0E, priority.filter(|_| more)),
+                    (0x30, dynamic.map(u64::from).filter(|_| more)),
+                ];
                 let entries = known
                     .into_iter()
-                    .flatten()
-                    .map(|(kind, time)| (kind, PropertyValue::Int(time.as_millis() as u64)));
+                    .filter_map(|(kind, value)| Some((kind, PropertyValue::Int(value?))));
                 TrackProperties(
                     Properties::from_entries(PropertyEncoding::DeltaVi64, entries).unwrap(),
                 )
@@ -280,15 +287,17 @@ pub fn properties(draft: Draft, extra: bool) -> BoxedStrategy<TrackProperties> {
         .boxed()
 }
 
-/// The properties of draft 14 with a group order that stands in a field.
+/// The properties of drafts 14 and 15 with a group order that stands elsewhere.
 pub fn with_order(
     properties: TrackProperties,
     order: Option<GroupOrder>,
     draft: Draft,
 ) -> TrackProperties {
     match order {
-        Some(GroupOrder::Descending) if draft == Draft::D14 => {
-            let entries = properties.0.entries().chain([(0x22, PropertyValue::Int(2))]);
+        Some(GroupOrder::Descending) if draft <= Draft::D15 => {
+            let mut entries: Vec<_> = properties.0.entries().collect();
+            entries.push((0x22, PropertyValue::Int(2)));
+            entries.sort_by_key(|(kind, _)| *kind);
             TrackProperties(Properties::from_entries(PropertyEncoding::DeltaVi64, entries).unwrap())
         }
         _ => properties,
