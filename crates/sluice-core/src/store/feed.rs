@@ -353,7 +353,8 @@ impl TrackStore {
     fn accept_payload(&mut self, key: FeedKey, data: &Bytes) -> Result<Change, MalformedTrack> {
         self.refuse_malformed()?;
         let share = self.payloads == Payloads::Share;
-        let Some(Current { group, slot, offset, .. }) = self.feed_mut(key).and_then(|f| f.current)
+        let Some(Current { group, slot, offset, to_end }) =
+            self.feed_mut(key).and_then(|f| f.current)
         else {
             return Ok(Change::None);
         };
@@ -362,10 +363,12 @@ impl TrackStore {
             let at = group.subgroup_of(slot);
             let object = group.object(slot);
             let logged = object.is_some_and(|object| object.is_logged());
-            let done = object.is_none_or(|object| {
-                let reached = offset.saturating_add(data.len() as u64);
-                object.payload_bytes.is_some_and(|bytes| reached >= bytes)
-            });
+            let reached = offset.saturating_add(data.len() as u64);
+            let (is_gone, known) = (object.is_none(), object.and_then(|it| it.payload_bytes));
+            if to_end && known.is_some_and(|known| reached > known) {
+                group.end_payload(slot, reached)?;
+            }
+            let done = is_gone || known.is_some_and(|known| reached >= known && !to_end);
             Ok((new, logged, done, at))
         });
         let Some((new, logged, done, at)) = took.transpose()? else {

@@ -2,6 +2,7 @@
 //! with its meaning, on perfect links and on odd ones.
 
 mod lifetimes;
+mod named;
 mod pair;
 mod rules;
 

@@ -164,3 +164,36 @@ fn a_relay_that_is_told_not_to_speak_it_does_not() {
         page.closed().await;
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_object_without_end_takes_no_more_memory_than_the_relay_may_have() {
+    const MEMORY_BYTES: u64 = 96 << 20;
+    let relay = Relay::start(&["--memory-max", "96MiB"]);
+    within_patience(async {
+        let mut encoder = Page::open(&relay, PUBLISHER).await;
+        encoder.announce("endless", None).await;
+        let mut player = Page::open(&relay, SUBSCRIBER).await;
+        player.say(&bytes::subscribe("endless", "t", None)).await;
+        encoder.accept("endless", "t", 0).await;
+        player.subscribed("endless", "t").await;
+        let mut endless = encoder.begin(0, (1, 0), 0).await;
+        let chunk = vec![7; 1 << 20];
+        let write = async {
+            for _ in 0..150 {
+                endless.write_all(&chunk).await.expect("the relay takes it");
+            }
+        };
+        let read = async {
+            let mut object = player.incoming().await;
+            // It is told in the end that what it reads is not kept any more.
+            while object.more().await.is_ok_and(|more| more) {
+                object.read.clear();
+            }
+        };
+        tokio::join!(write, read);
+        encoder.send(0, (2, 0), 1, b"next").await;
+        assert_eq!(player.object().await.read, b"next");
+    });
+    assert!(relay.peak_bytes() < MEMORY_BYTES, "{} bytes", relay.peak_bytes());
+}

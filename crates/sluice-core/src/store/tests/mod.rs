@@ -7,5 +7,6 @@ mod malformed;
 mod model;
 mod scene;
 mod sources;
+mod to_end;
 
 use scene::Scene;
