@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use sluice_proto::model::{
-    ObjectHead, ObjectStatus, ObjectStreamHead, Properties, RequestId, ResetCode, SubgroupIdField,
+    Delivery, FetchItem, ObjectHead, ObjectStatus, ObjectStreamHead, Properties, RequestId,
+    ResetCode, SubgroupIdField,
 };
 use sluice_proto::session::SessionEvent;
 use sluice_proto::transport::StreamId;
@@ -48,7 +49,10 @@ impl Shard {
             SessionEvent::Object { stream, head } => {
                 self.with_feed(key, stream, |store, feed| store.handle_object(feed, &head, now));
             }
-            SessionEvent::FetchItem { stream, item } => {
+            SessionEvent::FetchItem { stream, mut item } => {
+                if self.is_link(key) {
+                    doubt_delivery(&mut item);
+                }
                 self.with_feed(key, stream, |s, feed| s.handle_fetch_item(feed, &item, now));
             }
             SessionEvent::Payload { stream, data } => {
@@ -209,5 +213,16 @@ impl Shard {
                 return;
             }
         }
+    }
+}
+
+/// Another shard may have it of a publisher whose draft does not tell a fetched datagram from a
+/// subgroup with the object's own id, and links speak a draft that does.
+fn doubt_delivery(item: &mut FetchItem) {
+    if let FetchItem::Object(object) = item
+        && let Delivery::Subgroup(subgroup) = object.delivery
+        && subgroup.0 == object.location.object.0
+    {
+        object.delivery = Delivery::Unknown(subgroup);
     }
 }
