@@ -1,10 +1,11 @@
 //! One cell of the matrix: a publisher of one draft, a subscriber of another, one transport, and
 //! every feature of the relay between them.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use moqtap_client::transport::Transport;
 use moqtap_codec::version::DraftVersion;
 
@@ -134,6 +135,8 @@ const ALIAS_OF_DATAGRAMS: u64 = 4;
 const ALIAS_OF_JOINED: u64 = 5;
 const ALIAS_OF_OFFERED: u64 = 6;
 const ALIAS_OF_ARCHIVE: u64 = 7;
+/// A part of a cell that takes longer never ends.
+const STEP_MAX: Duration = Duration::from_secs(30);
 /// A datagram that has not come by then is sent again.
 const LOST_AFTER: Duration = Duration::from_secs(3);
 const TRACK_ENDED: u64 = 2;
@@ -160,6 +163,12 @@ pub async fn cut_through(
     to: DraftVersion,
 ) -> Result<()> {
     Cell::new(relay, carrier, from, to).await?.cut_through().await
+}
+
+/// A part of a cell, by its name when it fails or takes too long.
+async fn step<T>(name: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let done = tokio::time::timeout(STEP_MAX, work).await;
+    done.unwrap_or_else(|_| Err(anyhow!("takes too long"))).context(name)
 }
 
 struct Cell {
@@ -213,15 +222,15 @@ impl Cell {
     }
 
     async fn run(&mut self) -> Result<()> {
-        self.namespaces().await.context("namespaces")?;
-        let (asked, subscription) = self.subscribe().await.context("SUBSCRIBE")?;
-        let streams = self.subgroups().await.context("subgroups")?;
-        self.datagrams().await.context("datagrams")?;
-        self.join().await.context("joining in the middle of a group")?;
-        self.fetch_held().await.context("fetch of what is held")?;
-        self.fetch_asked().await.context("fetch of what only the publisher has")?;
-        self.publish().await.context("PUBLISH")?;
-        self.end(&asked, subscription, streams).await.context("end of a track")?;
+        step("namespaces", self.namespaces()).await?;
+        let (asked, subscription) = step("SUBSCRIBE", self.subscribe()).await?;
+        let streams = step("subgroups", self.subgroups()).await?;
+        step("datagrams", self.datagrams()).await?;
+        step("joining in the middle of a group", self.join()).await?;
+        step("fetch of what is held", self.fetch_held()).await?;
+        step("fetch of what only the publisher has", self.fetch_asked()).await?;
+        step("PUBLISH", self.publish()).await?;
+        step("end of a track", self.end(&asked, subscription, streams)).await?;
         Ok(())
     }
 
@@ -427,6 +436,10 @@ impl Cell {
             .await?;
         let (offered, accepted) = self.subscriber.client.accept_publish().await?;
         ensure!(offered.track == b"offered", "{:?} is offered", offered.track);
+        // Not every publisher waits to be wanted, and what is sent before the relay has the answer
+        // is past where the answer brings FORWARD 1: it has it once it answers what followed.
+        let [held, _] = ranges(&content::group(from));
+        self.subscriber.fetch(&self.path, "joined", held).await?;
         let mut rules = Rules::new();
         rules::track_properties(&properties, &accepted.properties, (from, to), &mut rules)?;
         self.publisher.client.wanted(request).await?;
