@@ -1,18 +1,17 @@
 //! Many connections over one socket, driven by one thread.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sluice_client::Target;
+use sluice_client::{ConnectError, Target, endpoint};
 use sluice_net::dial::Dial;
 use sluice_net::tls::ClientTls;
-use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
+use sluice_net::{ConnectionKey, Net, NetEvent};
 use sluice_proto::session::SessionConfig;
-use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Transport};
+use sluice_proto::transport::{CloseReason, PeerInfo, Transport};
 use sluice_proto::wire::Draft;
-use sluice_udp::{Socket, SocketOptions, UdpLoop};
+use sluice_udp::UdpLoop;
 
 use crate::load::Relay;
 use crate::run::BenchError;
@@ -23,8 +22,6 @@ const HANDSHAKES_MAX: usize = 32;
 const SWEEP: Duration = Duration::from_millis(50);
 /// Longest sleep, so that a new phase is seen.
 const NAP: Duration = Duration::from_millis(20);
-/// Silence after which a connection is lost.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One connection's part in a run.
 pub trait Member {
@@ -65,27 +62,15 @@ impl<M: Member> Fleet<M> {
     /// No connection yet.
     pub fn new(relay: &Relay, drafts: &[Draft], now: Instant) -> Result<Self, BenchError> {
         let remote = resolve(&relay.target)?;
-        let local: SocketAddr = match remote {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = Socket::bind(local, &SocketOptions::default())?;
-        let mut config = NetConfig::new(NetSecrets { shared: random()?, seed: random()? });
-        config.limits.idle_timeout = IDLE_TIMEOUT;
-        config.discover_mtu = socket.never_fragments();
-        let raw = relay.target.carrier == Carrier::Quic;
+        let (udp, net) = endpoint(remote)?;
+        let implementation = concat!("sluice-bench/", env!("CARGO_PKG_VERSION")).to_owned();
+        let base = SessionConfig { implementation, ..SessionConfig::default() };
         Ok(Fleet {
-            udp: UdpLoop::new(socket)?,
-            net: Net::new(config),
+            udp,
+            net,
             remote,
-            tls: relay.trust.tls()?,
-            setup: SessionConfig {
-                drafts: drafts.to_vec(),
-                implementation: concat!("sluice-bench/", env!("CARGO_PKG_VERSION")).to_owned(),
-                path: raw.then(|| relay.target.path.clone()),
-                authority: raw.then(|| relay.target.authority()),
-                ..SessionConfig::default()
-            },
+            tls: relay.trust.tls().map_err(ConnectError::Tls)?,
+            setup: relay.target.session(drafts, base),
             target: relay.target.clone(),
             members: HashMap::new(),
             waiting: VecDeque::new(),
@@ -151,7 +136,7 @@ impl<M: Member> Fleet<M> {
             let server_name = &self.target.host;
             let (remote, tls) = (self.remote, &self.tls);
             let dial = Dial { remote, server_name, tls, via, patience: None };
-            let key = self.net.connect(now, dial)?;
+            let key = self.net.connect(now, dial).map_err(ConnectError::Dial)?;
             self.members.insert(key, member);
             self.handshakes.insert(key);
         }
@@ -186,23 +171,13 @@ impl<M: Member> Fleet<M> {
 fn describe(reason: &CloseReason) -> String {
     match reason {
         CloseReason::Peer { code, reason } => format!("closed by the relay: {code:#x} {reason}"),
-        CloseReason::Local => "closed here".to_owned(),
-        CloseReason::TimedOut => "nothing was heard for too long".to_owned(),
-        CloseReason::Transport(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
 /// The first IPv4 address of a relay, or the first of all.
-fn resolve(target: &Target) -> Result<SocketAddr, BenchError> {
-    let failed = |reason| BenchError::Resolve { host: target.host.clone(), reason };
-    let found = (target.host.as_str(), target.port).to_socket_addrs().map_err(failed)?;
-    let found: Vec<SocketAddr> = found.collect();
-    let nothing = || failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(nothing)
-}
-
-fn random() -> Result<[u8; 32], BenchError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
+fn resolve(target: &Target) -> Result<SocketAddr, ConnectError> {
+    let failed = |reason| ConnectError::Resolve { host: target.host.clone(), reason };
+    let (first, other) = target.addresses().map_err(failed)?;
+    Ok(other.filter(SocketAddr::is_ipv4).unwrap_or(first))
 }

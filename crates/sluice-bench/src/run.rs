@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sluice_net::dial::DialError;
-use sluice_net::tls::TlsError;
+use sluice_client::ConnectError;
 
 use crate::control::{Control, Phase};
 use crate::load::{Load, Relay};
@@ -32,26 +31,12 @@ pub enum BenchError {
     /// The load contradicts itself.
     #[error("{0}")]
     Load(&'static str),
-    /// The name has no address.
-    #[error("cannot find {host}: {reason}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// What the system says.
-        reason: io::Error,
-    },
-    /// No UDP socket.
+    /// The relay has no address, or there is no socket, or the trust settings are of no use.
     #[error(transparent)]
-    Socket(#[from] sluice_udp::BindError),
+    Connect(#[from] ConnectError),
     /// The system refused something.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
-    /// The trust settings cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The connection was refused locally.
-    #[error(transparent)]
-    Dial(#[from] DialError),
     /// The relay's process is not there.
     #[error("no process {0}, or the system does not tell what it uses")]
     Process(u32),

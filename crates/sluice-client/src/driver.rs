@@ -4,7 +4,7 @@
 //! turn: messages, datagrams, timeouts, the peer, flush, send.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
@@ -13,18 +13,19 @@ use sluice_net::dial::{Dial, DialError};
 use sluice_net::tls::{
     CertificateDer, ClientTls, DefaultTimeProvider, RootCertStore, TlsError, certificate_fault,
 };
-use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent, NetSecrets};
+use sluice_net::{ConnectionKey, Net, NetEvent};
 use sluice_proto::model::{
     FetchOk, Publish, RequestCode, RequestError, RequestId, SessionCode, SubscribeOk,
     TrackNamespace,
 };
 use sluice_proto::session::{ReadProgress, SessionConfig, SessionEnd};
-use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Transport};
+use sluice_proto::transport::{CloseReason, PeerInfo, Transport};
 use sluice_proto::wire::Draft;
-use sluice_udp::{LoopWaker, Socket, SocketOptions, UdpLoop};
+use sluice_udp::{LoopWaker, UdpLoop};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::{ConnectOptions, ToDriver, WriterState};
+use crate::endpoint::endpoint;
 use crate::object::Object;
 use crate::peer::{
     Peer, PeerCommand, PeerEvent, PublicationKey, SubscriptionKey, WatchKey, accepted,
@@ -256,39 +257,22 @@ impl Driver {
         ended: watch::Sender<Option<SessionEnd>>,
         goaway: watch::Sender<Option<String>>,
     ) -> Result<Driver, ConnectError> {
-        let local: SocketAddr = match remote {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = Socket::bind(local, &SocketOptions::default())?;
-        let mut seed = [0; 32];
-        let mut shared = [0; 32];
-        getrandom::fill(&mut seed)
-            .map_err(|error| ConnectError::Thread(std::io::Error::other(error)))?;
-        getrandom::fill(&mut shared)
-            .map_err(|error| ConnectError::Thread(std::io::Error::other(error)))?;
-        let mut config = NetConfig::new(NetSecrets { shared, seed });
-        config.limits.idle_timeout = Duration::from_secs(30);
-        config.discover_mtu = socket.never_fragments();
-        let mut net = Net::new(config);
+        let (udp, mut net) = endpoint(remote)?;
         let tls = options.trust.tls()?;
         let now = Instant::now();
         let via = target.via(&options.drafts);
         let dial = Dial { remote, server_name: &target.host, tls: &tls, via, patience: None };
         let key = net.connect(now, dial)?;
-        let raw = target.carrier == Carrier::Quic;
-        let setup = SessionConfig {
-            drafts: options.drafts.clone(),
+        let base = SessionConfig {
             implementation: options.implementation.clone(),
-            path: raw.then(|| target.path.clone()),
-            authority: raw.then(|| target.authority()),
             ..SessionConfig::default()
         };
+        let setup = target.session(&options.drafts, base);
         Ok(Driver {
             target: target.to_string(),
             deadline: now + options.timeout,
             options: options.clone(),
-            udp: UdpLoop::new(socket).map_err(ConnectError::Thread)?,
+            udp,
             net,
             key,
             peer: None,
@@ -440,7 +424,7 @@ impl Driver {
     /// How the end of a connection ends the session on it.
     fn end_of(&self, reason: CloseReason) -> SessionEnd {
         let CloseReason::Peer { code: wire_code, reason } = reason else {
-            return SessionEnd::Lost(describe(&reason));
+            return SessionEnd::Lost(reason.to_string());
         };
         // Without a session there is no draft yet; the newest offered one names the number.
         let dialect = self.peer.as_ref().and_then(|peer| peer.session().dialect());
@@ -724,16 +708,5 @@ pub(crate) fn describe_end(end: &SessionEnd) -> String {
         }
         SessionEnd::Local { code, reason } => format!("closed here ({code:?}) {reason}"),
         SessionEnd::Lost(reason) => format!("connection lost: {reason}"),
-    }
-}
-
-fn describe(reason: &CloseReason) -> String {
-    match reason {
-        CloseReason::Peer { code, reason } => {
-            format!("closed by the relay with {code:#x} {reason}")
-        }
-        CloseReason::Local => "closed here".to_owned(),
-        CloseReason::TimedOut => "nothing was heard for too long".to_owned(),
-        CloseReason::Transport(text) => text.clone(),
     }
 }

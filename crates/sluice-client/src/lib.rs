@@ -143,6 +143,7 @@
 
 mod client;
 mod driver;
+mod endpoint;
 mod object;
 mod peer;
 mod reader;
@@ -151,6 +152,7 @@ mod watch;
 
 pub use client::{Client, ClientError, ConnectOptions, TrackWriter};
 pub use driver::{ConnectError, Trust};
+pub use endpoint::endpoint;
 pub use object::{Object, TrackEnd};
 pub use peer::{
     Join, Peer, PeerCommand, PeerEvent, PeerLimits, PublicationKey, SubscriptionKey, WatchKey,

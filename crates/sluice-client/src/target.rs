@@ -6,6 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
 use sluice_net::dial::Via;
+use sluice_proto::session::SessionConfig;
 use sluice_proto::transport::Carrier;
 use sluice_proto::wire::Draft;
 
@@ -60,6 +61,18 @@ impl Target {
                 path: self.path.clone(),
                 protocols,
             },
+        }
+    }
+
+    /// How to set up a session there, offering these drafts; all else is as in `base`. Raw QUIC has
+    /// no request that names authority and path, so setup does.
+    pub fn session(&self, drafts: &[Draft], base: SessionConfig) -> SessionConfig {
+        let raw = self.carrier == Carrier::Quic;
+        SessionConfig {
+            drafts: drafts.to_vec(),
+            path: raw.then(|| self.path.clone()),
+            authority: raw.then(|| self.authority()),
+            ..base
         }
     }
 

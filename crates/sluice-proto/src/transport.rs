@@ -15,6 +15,7 @@
 //! - Nothing here blocks, allocates per call on the hot path, or reads a clock: the adapter
 //!   holds the `now` of the turn it was built for.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -99,6 +100,19 @@ pub enum CloseReason {
     TimedOut,
     /// QUIC, TLS or HTTP/3 failed; the text is for people.
     Transport(String),
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Peer { code, reason } => {
+                write!(f, "closed by the peer with code {code:#x} {reason}")
+            }
+            CloseReason::Local => f.write_str("closed here"),
+            CloseReason::TimedOut => f.write_str("nothing was heard for too long"),
+            CloseReason::Transport(text) => f.write_str(text),
+        }
+    }
 }
 
 /// Result of a read.

@@ -143,8 +143,9 @@ impl Session {
             CloseReason::Local => {
                 SessionEnd::Local { code: SessionCode::NoError, reason: String::new() }
             }
-            CloseReason::TimedOut => SessionEnd::Lost("nothing was heard for too long".to_owned()),
-            CloseReason::Transport(text) => SessionEnd::Lost(text),
+            CloseReason::TimedOut | CloseReason::Transport(_) => {
+                SessionEnd::Lost(reason.to_string())
+            }
         };
         self.lost(end);
     }

@@ -18,7 +18,7 @@ use sluice_net::tls::{ClientTls, certificate_fault};
 use sluice_net::{ConnectionKey, Net};
 use sluice_proto::model::Token;
 use sluice_proto::session::{SessionConfig, SessionEnd, SessionLimits};
-use sluice_proto::transport::{Carrier, CloseReason};
+use sluice_proto::transport::CloseReason;
 
 use super::memory::ORIGIN_WINDOW_BYTES;
 use crate::settings::RelaySettings;
@@ -154,7 +154,6 @@ impl Origins {
                 let what = format!("{error}: it has to be a certificate in PEM");
                 anyhow::anyhow!("{}", settings.place.mistake("origincertpath", what))
             })?;
-            let is_raw = settings.target.carrier == Carrier::Quic;
             let limits = SessionLimits {
                 setup_timeout: patience,
                 uni_streams_max: UNI_STREAMS_MAX,
@@ -162,14 +161,8 @@ impl Origins {
                 publisher_window_bytes: ORIGIN_WINDOW_BYTES as u32,
                 ..base.limits.clone()
             };
-            let config = SessionConfig {
-                limits,
-                drafts: settings.drafts.clone(),
-                path: is_raw.then(|| settings.target.path.clone()),
-                authority: is_raw.then(|| settings.target.authority()),
-                tokens: tokens(&settings),
-                ..base.clone()
-            };
+            let base = SessionConfig { limits, tokens: tokens(&settings), ..base.clone() };
+            let config = settings.target.session(&settings.drafts, base);
             let step = Step::Waiting { until: now };
             Ok(Link { settings, tls, config, step, failures: 0, end: None })
         };
