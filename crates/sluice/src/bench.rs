@@ -1,18 +1,14 @@
 //! `sluice bench`: load for any relay, and what the relay did with it.
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use sluice_bench::{Load, Relay, Report};
 
 use crate::exit;
+use crate::progress::Line;
 use crate::settings::{self, BenchSettings};
-
-/// Between two updates of the progress line.
-const INTERVAL: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +58,10 @@ pub fn run(matches: &clap::ArgMatches) -> Result<ExitCode> {
         // In turns, so that whatever else the machine does meets both.
         for relay in &relays {
             let mut line = Line::new(settings.quiet);
-            let report = sluice_bench::run(relay, &load, |progress| line.draw(&progress));
+            let mut delivered = 0;
+            let report = sluice_bench::run(relay, &load, |progress| {
+                draw(&mut line, &mut delivered, &progress);
+            });
             line.clear();
             let report = report?;
             print!("{report}");
@@ -126,37 +125,13 @@ fn compare(reports: &[Report]) -> String {
     [title, line("CPU/object", &cpu), line("p99 latency", &p99)].join("\n")
 }
 
-/// One line that is written over, on a terminal.
-struct Line {
-    visible: bool,
-    drawn_at: Option<Instant>,
-    delivered: u64,
-}
-
-impl Line {
-    fn new(quiet: bool) -> Self {
-        let visible = !quiet && std::io::stderr().is_terminal();
-        Line { visible, drawn_at: None, delivered: 0 }
-    }
-
-    fn draw(&mut self, progress: &sluice_bench::Progress) {
-        let since = self.drawn_at.map_or(INTERVAL, |at| at.elapsed());
-        if !self.visible || since < INTERVAL {
-            return;
-        }
-        let rate = (progress.delivered - self.delivered) as f64 / since.as_secs_f64();
-        let (there, elapsed) = (progress.subscribed, progress.elapsed.as_secs());
-        eprint!("\r{elapsed} s, {there} subscriptions, {rate:.0} objects/s\x1b[K");
-        // A terminal that cannot be written to shows nothing, which harms nobody.
-        let _ = std::io::stderr().flush();
-        (self.drawn_at, self.delivered) = (Some(Instant::now()), progress.delivered);
-    }
-
-    fn clear(&self) {
-        if self.drawn_at.is_some() {
-            eprint!("\r\x1b[K");
-        }
-    }
+/// Draws how far a run is, and the rate since the last time. `before` is what was delivered then.
+fn draw(line: &mut Line, before: &mut u64, progress: &sluice_bench::Progress) {
+    let Some(since) = line.due() else { return };
+    let rate = (progress.delivered - *before) as f64 / since.as_secs_f64();
+    let (there, elapsed) = (progress.subscribed, progress.elapsed.as_secs());
+    line.draw(&format!("{elapsed} s, {there} subscriptions, {rate:.0} objects/s"));
+    *before = progress.delivered;
 }
 
 #[cfg(test)]
