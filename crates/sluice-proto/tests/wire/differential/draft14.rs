@@ -1,6 +1,5 @@
 //! How the other implementation sees the messages of draft 14.
 
-use bytes::Buf;
 use moqtap_codec::draft14::message as m;
 use moqtap_codec::types::{
     ContentExists, FilterType, Forward, GroupOrder as Order, Location as TheirLocation,
@@ -11,22 +10,14 @@ use sluice_proto::session::Response;
 use sluice_proto::wire::{Context, Message, NamespaceRef};
 
 use super::Theirs;
-use super::parameters::{Parameters, namespace, quic, setup};
+use super::parameters::{Parameters, done_code, namespace, quic, request_code, setup};
 
 pub fn theirs(message: &Message, context: &Context) -> Theirs {
-    let picture = picture(message, context);
-    let mut bytes = Vec::new();
-    picture.encode(&mut bytes).expect("they can write it");
-    let reads = Box::new(move |bytes: &[u8]| {
-        let mut bytes = bytes;
-        let read = m::ControlMessage::decode(&mut bytes).map_err(|error| error.to_string())?;
-        match read == picture && !bytes.has_remaining() {
-            true => Ok(()),
-            false => Err(format!("{read:?} is not {picture:?}")),
-        }
-    });
-    Theirs { bytes, reads }
+    compared(picture(message, context))
 }
+
+compared!();
+fetched!((1 << 62) - 1);
 
 fn int(value: u64) -> VarInt {
     VarInt::from_u64(value).unwrap()
@@ -125,11 +116,7 @@ fn picture(message: &Message, context: &Context) -> m::ControlMessage {
         }
         Message::PublishDone { id, done } => C::PublishDone(m::PublishDone {
             request_id: int(id.0),
-            status_code: int(match done.code {
-                DoneCode::TrackEnded => 2,
-                DoneCode::GoingAway => 4,
-                _ => 0,
-            }),
+            status_code: int(done_code(done.code)),
             stream_count: int(match done.streams {
                 StreamCount::Known(count) => count,
                 StreamCount::Unknown => (1 << 62) - 1,
@@ -192,7 +179,7 @@ fn of_request(request_id: VarInt, request: &Request) -> m::ControlMessage {
             })
         }
         Request::Fetch(request) => {
-            let (fetch_type, fetch_payload) = fetch(&request.range);
+            let (fetch_type, fetch_payload) = fetched(&request.range);
             C::Fetch(m::Fetch {
                 request_id,
                 subscriber_priority: request.priority.unwrap().0,
@@ -227,33 +214,6 @@ fn of_request(request_id: VarInt, request: &Request) -> m::ControlMessage {
             track_namespace: namespace(&request.prefix),
             parameters: tokens(&request.tokens).sorted(),
         }),
-    }
-}
-
-fn fetch(range: &FetchRange) -> (m::FetchType, m::FetchPayload) {
-    match range {
-        FetchRange::Joining(id, start) => {
-            let (kind, start) = match start {
-                JoiningStart::Relative(groups) => (m::FetchType::RelativeJoining, *groups),
-                JoiningStart::Absolute(group) => (m::FetchType::AbsoluteJoining, group.0),
-            };
-            let joining_request_id = int(id.0);
-            (kind, m::FetchPayload::Joining { joining_request_id, joining_start: int(start) })
-        }
-        FetchRange::Standalone(track, range) => {
-            let (start, end) = range.resolve(None);
-            let open = RangeEnd { group: GroupId((1 << 62) - 1), object: None };
-            let end = end.unwrap_or(open);
-            let payload = m::FetchPayload::Standalone {
-                track_namespace: namespace(track.namespace()),
-                track_name: track.name().as_bytes().to_vec(),
-                start_group: int(start.group.0),
-                start_object: int(start.object.0),
-                end_group: int(end.group.0),
-                end_object: int(end.object.map_or(0, |object| object.0 + 1)),
-            };
-            (m::FetchType::Standalone, payload)
-        }
     }
 }
 
@@ -315,11 +275,7 @@ fn of_response(request_id: VarInt, response: &Response, kind: RequestKind) -> m:
 
 fn refusal(request_id: VarInt, kind: RequestKind, error: &RequestError) -> m::ControlMessage {
     use m::ControlMessage as C;
-    let error_code = int(match error.code {
-        RequestCode::Unauthorized => 1,
-        RequestCode::NotSupported => 3,
-        _ => 0,
-    });
+    let error_code = int(request_code(error.code));
     let reason_phrase = error.reason.clone().into_bytes();
     macro_rules! refusal {
         ($name:ident) => {

@@ -8,6 +8,59 @@
 //! Where the other implementation refuses what the text allows, the generator leaves it out and
 //! says so there.
 
+/// Reads back a picture, which every draft has a type for, called `m::ControlMessage` where this
+/// stands.
+macro_rules! compared {
+    () => {
+        fn compared(picture: m::ControlMessage) -> Theirs {
+            let mut bytes = Vec::new();
+            picture.encode(&mut bytes).expect("they can write it");
+            let reads = Box::new(move |bytes: &[u8]| {
+                let mut bytes = bytes;
+                let read =
+                    m::ControlMessage::decode(&mut bytes).map_err(|error| error.to_string())?;
+                match read == picture && bytes.is_empty() {
+                    true => Ok(()),
+                    false => Err(format!("{read:?} is not {picture:?}")),
+                }
+            });
+            Theirs { bytes, reads }
+        }
+    };
+}
+
+/// What a draft up to 19 fetches; an open end is its greatest number.
+macro_rules! fetched {
+    ($open:expr) => {
+        fn fetched(range: &FetchRange) -> (m::FetchType, m::FetchPayload) {
+            match range {
+                FetchRange::Joining(id, start) => {
+                    let (kind, start) = match start {
+                        JoiningStart::Relative(groups) => (m::FetchType::RelativeJoining, *groups),
+                        JoiningStart::Absolute(group) => (m::FetchType::AbsoluteJoining, group.0),
+                    };
+                    let joining_request_id = int(id.0);
+                    let joining_start = int(start);
+                    (kind, m::FetchPayload::Joining { joining_request_id, joining_start })
+                }
+                FetchRange::Standalone(track, range) => {
+                    let (start, end) = range.resolve(None);
+                    let end = end.unwrap_or(RangeEnd { group: GroupId($open), object: None });
+                    let payload = m::FetchPayload::Standalone {
+                        track_namespace: namespace(track.namespace()),
+                        track_name: track.name().as_bytes().to_vec(),
+                        start_group: int(start.group.0),
+                        start_object: int(start.object.0),
+                        end_group: int(end.group.0),
+                        end_object: int(end.object.map_or(0, |object| object.0 + 1)),
+                    };
+                    (m::FetchType::Standalone, payload)
+                }
+            }
+        }
+    };
+}
+
 mod codes;
 mod draft14;
 mod draft15;

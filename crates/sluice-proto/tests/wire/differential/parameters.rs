@@ -6,12 +6,16 @@ use moqtap_codec::kvp::{KeyValuePair, KvpValue};
 use moqtap_codec::types::TrackNamespace;
 use moqtap_codec::varint::VarInt;
 use sluice_proto::model::{
-    self, Fill, GroupOrder, Location, LocationFilter, Properties, PropertyValue, RangeFilter,
-    RangeFilterKind, Token,
+    self, DoneCode, Fetch, Fill, GroupId, GroupOrder, Interest, Location, LocationFilter, Priority,
+    Properties, PropertyValue, Publish, PublishOk, RangeFilter, RangeFilterKind, RequestCode,
+    RequestUpdate, Subscribe, SubscribeNamespace, Token, TrackStatus,
 };
 
 /// How a family of drafts writes numbers inside values.
 pub type Put = fn(u64, &mut Vec<u8>);
+
+/// How a draft writes a location filter.
+pub type WriteFilter = fn(LocationFilter) -> Vec<u8>;
 
 pub fn quic(value: u64, out: &mut Vec<u8>) {
     VarInt::from_u64(value).unwrap().encode(out);
@@ -65,6 +69,192 @@ impl Parameters {
     pub fn sorted(mut self) -> Vec<KeyValuePair> {
         self.0.sort_by_key(|pair| pair.key);
         self.0
+    }
+}
+
+/// The settings that messages share, each where its message has it. A draft that does not have one
+/// never has it set.
+#[derive(Default)]
+pub struct Settings<'m> {
+    pub object_timeout: Option<Duration>,
+    pub tokens: &'m [Token],
+    pub rendezvous_timeout: Option<Duration>,
+    pub subgroup_timeout: Option<Duration>,
+    pub expires: Option<Duration>,
+    pub largest: Option<Location>,
+    pub fill_timeout: Option<Duration>,
+    pub forward: Option<bool>,
+    pub priority: Option<Priority>,
+    pub filter: Option<Vec<u8>>,
+    pub order: Option<GroupOrder>,
+    pub fill: Option<Vec<u8>>,
+    pub range_filters: &'m [RangeFilter],
+    pub new_group: Option<GroupId>,
+    pub prefix: Option<&'m model::TrackNamespace>,
+    pub include_properties: Option<bool>,
+}
+
+impl<'m> Settings<'m> {
+    /// But for FILL_PARAMETERS.
+    pub fn of_update(update: &'m RequestUpdate, filter: WriteFilter) -> Self {
+        Settings {
+            object_timeout: update.object_timeout,
+            subgroup_timeout: update.subgroup_timeout,
+            tokens: &update.tokens,
+            forward: update.forward,
+            priority: update.priority,
+            filter: update.filter.map(filter),
+            range_filters: &update.range_filters,
+            new_group: update.new_group,
+            prefix: update.prefix.as_ref(),
+            ..Settings::default()
+        }
+    }
+
+    /// But for FILL_PARAMETERS.
+    pub fn of_subscribe(request: &'m Subscribe, filter: WriteFilter) -> Self {
+        let stated = Some(request.filter).filter(|&filter| filter != LocationFilter::All);
+        Settings {
+            object_timeout: request.object_timeout,
+            tokens: &request.tokens,
+            rendezvous_timeout: request.rendezvous_timeout,
+            subgroup_timeout: request.subgroup_timeout,
+            forward: request.forward,
+            priority: request.priority,
+            filter: stated.map(filter),
+            order: request.order,
+            range_filters: &request.range_filters,
+            new_group: request.new_group,
+            include_properties: request.include_properties,
+            ..Settings::default()
+        }
+    }
+
+    pub fn of_publish(request: &'m Publish, filter: WriteFilter) -> Self {
+        Settings {
+            object_timeout: request.object_timeout,
+            tokens: &request.tokens,
+            subgroup_timeout: request.subgroup_timeout,
+            expires: request.expires,
+            largest: request.largest,
+            forward: request.forward,
+            priority: request.priority,
+            filter: request.filter.map(filter),
+            order: request.order,
+            ..Settings::default()
+        }
+    }
+
+    /// But for the range where that is a filter.
+    pub fn of_fetch(request: &'m Fetch) -> Self {
+        Settings {
+            tokens: &request.tokens,
+            fill_timeout: request.fill_timeout,
+            priority: request.priority,
+            order: request.order,
+            range_filters: &request.range_filters,
+            include_properties: request.include_properties,
+            ..Settings::default()
+        }
+    }
+
+    pub fn of_track_status(request: &'m TrackStatus) -> Self {
+        Settings {
+            tokens: &request.tokens,
+            include_properties: request.include_properties,
+            ..Settings::default()
+        }
+    }
+
+    pub fn of_subscribe_namespace(request: &'m SubscribeNamespace) -> Self {
+        Settings {
+            tokens: &request.tokens,
+            forward: request.forward,
+            order: request.order,
+            range_filters: &request.range_filters,
+            include_properties: request.include_properties,
+            ..Settings::default()
+        }
+    }
+
+    pub fn of_tokens(tokens: &'m [Token]) -> Self {
+        Settings { tokens, ..Settings::default() }
+    }
+
+    pub fn of_publish_ok(ok: &PublishOk, filter: WriteFilter) -> Self {
+        Settings {
+            object_timeout: ok.object_timeout,
+            subgroup_timeout: ok.subgroup_timeout,
+            expires: ok.expires,
+            forward: ok.forward,
+            priority: ok.priority,
+            filter: ok.filter.map(filter),
+            order: ok.order,
+            new_group: ok.new_group,
+            ..Settings::default()
+        }
+    }
+
+    /// Of the answers that say how far a track is.
+    pub fn of_track(expires: Option<Duration>, largest: Option<Location>) -> Self {
+        Settings { expires, largest, ..Settings::default() }
+    }
+
+    pub fn parameters(self, put: Put) -> Parameters {
+        let mut parameters = Parameters::default();
+        parameters.time(0x02, self.object_timeout);
+        parameters.tokens(self.tokens, put);
+        parameters.time(0x04, self.rendezvous_timeout);
+        parameters.time(0x06, self.subgroup_timeout);
+        parameters.time(0x08, self.expires);
+        parameters.bytes(0x09, location(self.largest, put));
+        parameters.time(0x0A, self.fill_timeout);
+        parameters.int(0x10, self.forward.map(u64::from));
+        parameters.int(0x20, self.priority.map(|priority| priority.0.into()));
+        parameters.bytes(0x21, self.filter);
+        parameters.int(0x22, order(self.order));
+        parameters.bytes(0x23, self.fill);
+        parameters.range_filters(self.range_filters);
+        parameters.int(0x32, self.new_group.map(|group| group.0));
+        parameters.bytes(
+            0x34,
+            self.prefix.map(|prefix| {
+                let mut value = Vec::new();
+                namespace(prefix).encode_moqt::<moqtap_codec::varint::Moqt18>(&mut value);
+                value
+            }),
+        );
+        parameters.int(0x35, self.include_properties.map(u64::from));
+        parameters
+    }
+
+    pub fn pairs(self, put: Put) -> Vec<KeyValuePair> {
+        self.parameters(put).sorted()
+    }
+}
+
+pub fn done_code(code: DoneCode) -> u64 {
+    match code {
+        DoneCode::TrackEnded => 2,
+        DoneCode::GoingAway => 4,
+        _ => 0,
+    }
+}
+
+pub fn request_code(code: RequestCode) -> u64 {
+    match code {
+        RequestCode::Unauthorized => 1,
+        RequestCode::NotSupported => 3,
+        RequestCode::Redirect => 0x34,
+        _ => 0,
+    }
+}
+
+pub fn interest(interest: Interest) -> u64 {
+    match interest {
+        Interest::Tracks => 0,
+        Interest::Namespaces => 1,
+        Interest::Both => 2,
     }
 }
 
@@ -171,7 +361,7 @@ pub fn filter_of_type(filter: LocationFilter) -> Vec<u8> {
 }
 
 /// The block inside FILL_PARAMETERS; a filter in it has a length or knows its own end.
-pub fn fill(fill: &Fill, filter: fn(LocationFilter) -> Vec<u8>, prefixed: bool) -> Vec<u8> {
+pub fn fill(fill: &Fill, filter: WriteFilter, prefixed: bool) -> Vec<u8> {
     let mut inner = Parameters::default();
     inner.time(0x0A, fill.timeout);
     inner.int(0x20, fill.priority.map(|priority| priority.0.into()));
