@@ -14,18 +14,10 @@ use super::control::{
     Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace, number,
     parameter, parameter_bytes, to_pairs, value_of,
 };
-use super::control_stream::control_stream;
+use super::control_stream::{control_stream, settings_in_parameters};
 use super::dial::Carrier;
 use super::object::Properties;
 
-const TRACK_ENDED: u64 = 2;
-/// MAX_REQUEST_ID among the setup parameters.
-const MAX_REQUEST_ID: u64 = 2;
-const LARGEST_OBJECT: u64 = 0x09;
-const FORWARD: u64 = 0x10;
-const SUBSCRIPTION_FILTER: u64 = 0x21;
-/// The filter "largest object".
-const NEXT_OBJECT: &[u8] = &[2];
 /// Watch namespaces and tracks.
 const BOTH: u64 = 2;
 
@@ -37,26 +29,12 @@ pub struct Client {
 }
 
 control_stream!(draft16);
-
-/// What cannot be waited past.
-fn is_refusal(message: &ControlMessage) -> bool {
-    matches!(message, ControlMessage::RequestError(_) | ControlMessage::GoAway(_))
-}
+settings_in_parameters!(Draft16, RequestUpdate, existing_request_id);
 
 impl Client {
     /// Sets up the session.
     pub async fn connect(transport: Transport, carrier: Carrier) -> Result<Client> {
-        let config = ClientConfig {
-            draft: DraftVersion::Draft16,
-            transport: match carrier {
-                Carrier::Quic => TransportType::Quic,
-                Carrier::WebTransport => TransportType::WebTransport { url: String::new() },
-            },
-            skip_cert_verification: true,
-            ca_certs: Vec::new(),
-            setup_parameters: vec![parameter(MAX_REQUEST_ID, 1000)],
-        };
-        let connection = Connection::adopt(transport, config).await?;
+        let connection = Connection::adopt(transport, Self::config(carrier)).await?;
         Ok(Client { connection, stash: Vec::new(), watched: None })
     }
 
@@ -94,54 +72,12 @@ impl Client {
         Ok((Asked { request, track: offered.track_name }, Accepted { alias, properties }))
     }
 
-    pub async fn subscribe(
-        &mut self,
-        prefix: &[&str],
-        track: &str,
-        _fill: bool,
-    ) -> Result<Request> {
-        let filter = parameter_bytes(SUBSCRIPTION_FILTER, NEXT_OBJECT);
-        let id = self.connection.subscribe(namespace(prefix), track.into(), vec![filter]).await?;
-        Ok(Request(id.into_inner()))
-    }
-
     pub async fn subscribed(&mut self, request: Request) -> Result<Accepted> {
         self.wait(|message| match message {
             ControlMessage::SubscribeOk(ok) if ok.request_id.into_inner() == request.0 => {
                 let properties = from_pairs(&ok.track_extensions);
                 Some(Accepted { alias: ok.track_alias.into_inner(), properties })
             }
-            _ => None,
-        })
-        .await
-    }
-
-    pub async fn join(&mut self, subscription: Request) -> Result<Option<Request>> {
-        let joining =
-            self.connection.joining_fetch(number(subscription.0), number(0), Vec::new()).await?;
-        Ok(Some(Request(joining.into_inner())))
-    }
-
-    pub async fn fetch(&mut self, prefix: &[&str], track: &str, range: Range) -> Result<Request> {
-        let id = self
-            .connection
-            .fetch(
-                namespace(prefix),
-                track.into(),
-                number(range.from.0),
-                number(range.from.1),
-                number(range.group),
-                number(range.id.map_or(0, |id| id + 1)),
-                Vec::new(),
-            )
-            .await?;
-        Ok(Request(id.into_inner()))
-    }
-
-    pub async fn publish_namespace(&mut self, fields: &[&str]) -> Result<()> {
-        let id = self.connection.publish_namespace(namespace(fields), Vec::new()).await?;
-        self.wait(|message| match message {
-            ControlMessage::RequestOk(ok) if ok.request_id == id => Some(()),
             _ => None,
         })
         .await
@@ -170,32 +106,6 @@ impl Client {
         Ok(Request(offered.into_inner()))
     }
 
-    pub async fn wanted(&mut self, request: Request) -> Result<()> {
-        let wanted = self.wait(|message| match message {
-            ControlMessage::PublishOk(ok) if ok.request_id.into_inner() == request.0 => {
-                Some(value_of(&ok.parameters, FORWARD).unwrap_or(1) == 1)
-            }
-            _ => None,
-        });
-        let mut wanted = wanted.await?;
-        while !wanted {
-            let update = self.wait(|message| match message {
-                ControlMessage::RequestUpdate(update)
-                    if update.existing_request_id.into_inner() == request.0 =>
-                {
-                    Some((update.request_id, value_of(&update.parameters, FORWARD)))
-                }
-                _ => None,
-            });
-            let (update, forward) = update.await?;
-            // The library's own call answers no update.
-            let ok = RequestOk { request_id: update, parameters: Vec::new() };
-            self.connection.send_control(&ControlMessage::RequestOk(ok)).await?;
-            wanted = forward == Some(1);
-        }
-        Ok(())
-    }
-
     pub async fn accept_fetch(
         &mut self,
         request: Request,
@@ -208,11 +118,5 @@ impl Client {
             .connection
             .fetch_ok(request, ends_track.into(), group, id, Vec::new(), Vec::new())
             .await?)
-    }
-
-    pub async fn finish(&mut self, request: Request, streams: u64) -> Result<()> {
-        ensure!(streams > 0, "a track without a stream needs no count");
-        let (request, status) = (number(request.0), number(TRACK_ENDED));
-        Ok(self.connection.publish_done(request, status, number(streams), Vec::new()).await?)
     }
 }

@@ -5,12 +5,27 @@
 
 macro_rules! request_streams {
     ($module:ident, $draft:ident) => {
+        use std::collections::HashMap;
+
+        use anyhow::{Context, Result, bail};
         use moqtap_client::transport::Transport;
         use moqtap_client::$module::connection::{
             ClientConfig, Connection, RequestStream, TransportType,
         };
+        use moqtap_codec::kvp::KeyValuePair;
         use moqtap_codec::types::TrackNamespace;
         use moqtap_codec::$module::message::{ControlMessage, FetchOk, RequestOk, SubscribeOk};
+
+        use crate::control::{
+            Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace,
+            number, parameter, parameter_bytes, to_pairs, value_of,
+        };
+        use crate::dial::Carrier;
+        use crate::object::Properties;
+
+        const TRACK_ENDED: u64 = 2;
+        const LARGEST_OBJECT: u64 = 0x09;
+        const FORWARD: u64 = 0x10;
 
         /// A session.
         pub struct Client {

@@ -3,23 +3,10 @@
 macro_rules! ranges_in_fields {
     ($module:ident, $draft:ident, $offered:expr, $requests:ident) => {
         pub mod $module {
-            use std::collections::HashMap;
-
-            use anyhow::{Context, Result, bail};
-            use moqtap_codec::kvp::KeyValuePair;
             use moqtap_codec::$module::message::{Fetch, FetchPayload};
 
-            use super::super::control::{
-                Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace,
-                number, parameter, parameter_bytes, to_pairs, value_of,
-            };
-            use super::super::dial::Carrier;
-            use super::super::object::Properties;
             use super::super::request_streams::{request_streams, $requests};
 
-            const TRACK_ENDED: u64 = 2;
-            const LARGEST_OBJECT: u64 = 0x09;
-            const FORWARD: u64 = 0x10;
             /// FORWARD of a PUBLISH.
             const OFFERED_FORWARD: u64 = $offered;
             const SUBSCRIPTION_FILTER: u64 = 0x21;

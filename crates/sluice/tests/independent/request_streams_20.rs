@@ -3,24 +3,12 @@
 macro_rules! ranges_in_filter {
     ($module:ident, $draft:ident, $fields:expr) => {
         pub mod $module {
-            use std::collections::HashMap;
-
-            use anyhow::{Context, Result, bail};
             use moqtap_client::$module::fill::{FillParameters, LocationFilter, insert_parameter};
-            use moqtap_codec::kvp::{KeyValuePair, KvpValue};
+            use moqtap_codec::kvp::KvpValue;
             use moqtap_codec::$module::message::{Fetch, LOCATION_FILTER, decode_location_filter};
 
-            use super::super::control::{
-                Accepted, Answer, Asked, Fetched, Range, Request, from_pairs, joined, namespace,
-                number, parameter, parameter_bytes, to_pairs, value_of,
-            };
-            use super::super::dial::Carrier;
-            use super::super::object::Properties;
             use super::super::request_streams::{request_streams, separate_interests};
 
-            const TRACK_ENDED: u64 = 2;
-            const LARGEST_OBJECT: u64 = 0x09;
-            const FORWARD: u64 = 0x10;
             /// A PUBLISH does not wait: the library takes the id that a REQUEST_UPDATE has of its own for that
             /// of the request, and closes the session. It reads draft 18 as we do.
             const OFFERED_FORWARD: u64 = 1;
