@@ -77,6 +77,17 @@ pub(crate) const REFUSED: CodePart<RequestCode> = &[
     (RequestCode::NotSupported, 0x3),
 ];
 
+/// Refusals with one number in every draft that has one space for them.
+pub(crate) const SHARED: CodePart<RequestCode> = &[
+    (RequestCode::MalformedAuthToken, 0x4),
+    (RequestCode::ExpiredAuthToken, 0x5),
+    (RequestCode::DoesNotExist, 0x10),
+    (RequestCode::InvalidRange, 0x11),
+    (RequestCode::MalformedTrack, 0x12),
+    (RequestCode::Uninterested, 0x20),
+    (RequestCode::PrefixOverlap, 0x30),
+];
+
 /// SUBSCRIBE_ERROR and TRACK_STATUS_ERROR of a draft with a space for each.
 const OF_SUBSCRIBE: Codes<RequestCode> = &[
     REFUSED,

@@ -125,7 +125,7 @@ const MESSAGES: &[MessageRow] = &[
     MessageRow::new(0x21, MessageKind::ServerSetup, Control),
 ];
 
-const PARAMETERS: &[Row] = &[
+pub(super) const PARAMETERS: &[Row] = &[
     // Of a subscriber in what subscribes, of a publisher in what offers or answers.
     Row::new(
         0x02,

@@ -10,10 +10,10 @@ use super::frame::MessageRow;
 use super::frame::Streams::Control;
 use super::layout::namespace::NamespaceRefForm;
 use super::layout::parameter::Carrier::*;
-use super::layout::parameter::{Form, Parameter, Row};
+use super::layout::parameter::{Form, Parameter, Row, changed, changed_rows};
 use super::layout::response::ResponseForm;
 use super::message::MessageKind;
-use crate::model::{DoneCode, RequestCode, SessionCode};
+use crate::model::{DoneCode, RequestCode};
 
 pub(super) const DIALECT: Dialect = Dialect {
     draft: Draft::D15,
@@ -37,8 +37,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     setup_options: draft16::SETUP_OPTIONS,
     responses: ResponseForm::Shared,
     unsubscribe_namespace_ref: NamespaceRefForm::Request,
-    session_codes: &[codes::SESSION, SESSION_CODES],
-    request_codes: RequestCodes::Shared(&[codes::REFUSED, REQUEST_CODES]),
+    request_codes: RequestCodes::Shared(&[codes::REFUSED, codes::SHARED, REQUEST_CODES]),
     done_codes: &[codes::DONE, draft14::DONE_CODES, DONE_CODES],
     ..draft14::DIALECT
 };
@@ -69,26 +68,11 @@ const MESSAGES: &[MessageRow] = &[
     MessageRow::new(0x21, MessageKind::ServerSetup, Control),
 ];
 
-const PARAMETERS: &[Row] = &[
-    // Of a subscriber in what subscribes, of a publisher in what offers or answers.
-    Row::new(
-        0x02,
-        Parameter::ObjectTimeout,
-        Form::Int,
-        &[Subscribe, SubscribeOk, Publish, PublishOk, TrackStatus, TrackStatusOk, Update],
-    ),
-    Row::new(
-        0x03,
-        Parameter::Token,
-        Form::Prefixed,
-        &[Subscribe, Publish, Fetch, TrackStatus, PublishNamespace, SubscribeNamespace, Update],
-    ),
-    Row::new(
-        0x04,
-        Parameter::MaxCacheDuration,
-        Form::Int,
-        &[SubscribeOk, Publish, FetchOk, TrackStatusOk],
-    ),
+const PARAMETERS: &[Row] =
+    &changed::<{ changed_rows(draft14::PARAMETERS, CHANGES) }>(draft14::PARAMETERS, CHANGES);
+
+/// What were fields of messages.
+const CHANGES: &[Row] = &[
     Row::new(
         0x08,
         Parameter::Expires,
@@ -131,20 +115,8 @@ const PARAMETERS: &[Row] = &[
     Row::new(0x32, Parameter::NewGroup, Form::Int, &[Subscribe, PublishOk, Update]),
 ];
 
-const SESSION_CODES: CodePart<SessionCode> =
-    &[(SessionCode::TooManyRequests, 0x7), (SessionCode::VersionNegotiationFailed, 0x15)];
-
-const REQUEST_CODES: CodePart<RequestCode> = &[
-    (RequestCode::MalformedAuthToken, 0x4),
-    (RequestCode::ExpiredAuthToken, 0x5),
-    (RequestCode::DoesNotExist, 0x10),
-    (RequestCode::InvalidRange, 0x11),
-    (RequestCode::MalformedTrack, 0x12),
-    (RequestCode::Uninterested, 0x20),
-    (RequestCode::PrefixOverlap, 0x30),
-    (RequestCode::InvalidJoiningRequestId, 0x32),
-    (RequestCode::UnknownStatusInRange, 0x33),
-];
+const REQUEST_CODES: CodePart<RequestCode> =
+    &[(RequestCode::InvalidJoiningRequestId, 0x32), (RequestCode::UnknownStatusInRange, 0x33)];
 
 const DONE_CODES: CodePart<DoneCode> =
     &[(DoneCode::MalformedTrack, 0x7), (DoneCode::UpdateFailed, 0x8)];

@@ -62,7 +62,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     track_properties_unknown: &[SUBGROUP_DELIVERY_TIMEOUT],
     publish_namespace_ref: NamespaceRefForm::Request,
     unsubscribe_namespace_ref: NamespaceRefForm::Request,
-    request_codes: RequestCodes::Shared(&[codes::REFUSED, REQUEST_CODES]),
+    request_codes: RequestCodes::Shared(&[codes::REFUSED, codes::SHARED, REQUEST_CODES]),
     done_codes: &[codes::DONE, draft14::DONE_CODES, DONE_CODES],
     reset_codes: &[codes::RESET, RESET_CODES],
     ..draft14::DIALECT
@@ -136,17 +136,8 @@ pub(super) const SETUP_OPTIONS: &[(u64, SetupOption)] = &[
     (0x07, SetupOption::Implementation),
 ];
 
-pub(super) const REQUEST_CODES: CodePart<RequestCode> = &[
-    (RequestCode::MalformedAuthToken, 0x4),
-    (RequestCode::ExpiredAuthToken, 0x5),
-    (RequestCode::DoesNotExist, 0x10),
-    (RequestCode::InvalidRange, 0x11),
-    (RequestCode::MalformedTrack, 0x12),
-    (RequestCode::DuplicateSubscription, 0x19),
-    (RequestCode::Uninterested, 0x20),
-    (RequestCode::PrefixOverlap, 0x30),
-    (RequestCode::InvalidJoiningRequestId, 0x32),
-];
+pub(super) const REQUEST_CODES: CodePart<RequestCode> =
+    &[(RequestCode::DuplicateSubscription, 0x19), (RequestCode::InvalidJoiningRequestId, 0x32)];
 
 pub(super) const DONE_CODES: CodePart<DoneCode> =
     &[(DoneCode::UpdateFailed, 0x8), (DoneCode::MalformedTrack, 0x12)];

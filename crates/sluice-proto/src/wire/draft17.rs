@@ -42,7 +42,12 @@ pub(super) const DIALECT: Dialect = Dialect {
     goaway: GoawayLayout::UriTimeout,
     track_property_form: TrackPropertyForm::Tail,
     session_codes: &[codes::SESSION, SESSION_CODES],
-    request_codes: RequestCodes::Shared(&[codes::REFUSED, draft16::REQUEST_CODES, REQUEST_CODES]),
+    request_codes: RequestCodes::Shared(&[
+        codes::REFUSED,
+        codes::SHARED,
+        draft16::REQUEST_CODES,
+        REQUEST_CODES,
+    ]),
     done_codes: &[codes::DONE, draft14::DONE_CODES, draft16::DONE_CODES, DONE_CODES],
     reset_codes: &[codes::RESET, RESET_CODES],
     ..draft16::DIALECT

@@ -45,6 +45,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     session_codes: &[codes::SESSION, &[(SessionCode::VersionNegotiationFailed, 0x15)]],
     request_codes: RequestCodes::Shared(&[
         codes::REFUSED,
+        codes::SHARED,
         draft16::REQUEST_CODES,
         draft17::REQUEST_CODES,
         REQUEST_CODES,

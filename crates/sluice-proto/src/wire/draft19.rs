@@ -27,6 +27,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     session_codes: &[codes::SESSION, &[(SessionCode::VersionNegotiationFailed, 0x15)], UPDATES],
     request_codes: RequestCodes::Shared(&[
         codes::REFUSED,
+        codes::SHARED,
         draft17::REQUEST_CODES,
         draft18::REQUEST_CODES,
         REQUEST_CODES,
@@ -90,14 +91,5 @@ pub(super) const SETUP_OPTIONS: &[(u64, SetupOption)] = &[
 
 pub(super) const UPDATES: CodePart<SessionCode> = &[(SessionCode::TooManyRequestUpdates, 0x1B)];
 
-pub(super) const REQUEST_CODES: CodePart<RequestCode> = &[
-    (RequestCode::MalformedAuthToken, 0x4),
-    (RequestCode::ExpiredAuthToken, 0x5),
-    (RequestCode::DoesNotExist, 0x10),
-    (RequestCode::InvalidRange, 0x11),
-    (RequestCode::MalformedTrack, 0x12),
-    (RequestCode::Uninterested, 0x20),
-    (RequestCode::PrefixOverlap, 0x30),
-    (RequestCode::ConflictingFilters, 0x35),
-    (RequestCode::InvalidFilter, 0x36),
-];
+pub(super) const REQUEST_CODES: CodePart<RequestCode> =
+    &[(RequestCode::ConflictingFilters, 0x35), (RequestCode::InvalidFilter, 0x36)];

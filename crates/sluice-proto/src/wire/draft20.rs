@@ -114,5 +114,10 @@ const CHANGES: &[Row] = &[
 
 const FILTERED: &[Carrier] = &[Subscribe, Fetch, SubscribeTracks, Update, Fill];
 
-const REQUEST_CODES: Codes<RequestCode> =
-    &[codes::REFUSED, draft17::REQUEST_CODES, draft18::REQUEST_CODES, draft19::REQUEST_CODES];
+const REQUEST_CODES: Codes<RequestCode> = &[
+    codes::REFUSED,
+    codes::SHARED,
+    draft17::REQUEST_CODES,
+    draft18::REQUEST_CODES,
+    draft19::REQUEST_CODES,
+];
