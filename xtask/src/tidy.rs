@@ -32,13 +32,15 @@ const DRIVEN_NEVER: &[&str] = &[
 pub fn check() -> Result<()> {
     let mut faults = Vec::new();
     let mut files = 0;
+    let mut code = String::new();
     for path in rust_files()? {
         let text = std::fs::read_to_string(shell::root().join(&path))
             .with_context(|| format!("cannot read {}", path.display()))?;
         files += 1;
         check_file(&path, &text, &mut faults)?;
+        code.push_str(&text);
     }
-    check_cited_tests(&mut faults)?;
+    check_cited_tests(&code, &mut faults)?;
     if !faults.is_empty() {
         bail!("tidy:\n  {}", faults.join("\n  "));
     }
@@ -49,19 +51,13 @@ pub fn check() -> Result<()> {
 /// A document that names tests, which have to be there.
 const CITES_TESTS: &str = "docs/relay-behaviour.md";
 
-fn check_cited_tests(faults: &mut Vec<String>) -> Result<()> {
+fn check_cited_tests(code: &str, faults: &mut Vec<String>) -> Result<()> {
     let document = std::fs::read_to_string(shell::root().join(CITES_TESTS))
         .with_context(|| format!("cannot read {CITES_TESTS}"))?;
-    let mut tests = String::new();
-    for path in rust_files()? {
-        let text = std::fs::read_to_string(shell::root().join(&path))
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        tests.push_str(&text);
-    }
     for row in document.lines().filter(|line| line.starts_with("| ")) {
         let cited = row.split('|').nth(2).unwrap_or_default();
         for name in cited.split('`').skip(1).step_by(2) {
-            if !tests.contains(&format!("fn {name}(")) {
+            if !code.contains(&format!("fn {name}(")) {
                 faults.push(format!("{CITES_TESTS}: there is no test {name}"));
             }
         }
