@@ -85,8 +85,7 @@ impl Relay {
         let plan = MemoryPlan::of(settings, origins.len())?;
         let board = OriginBoard::new(&origins);
         let certificate = Certificate::obtain(settings)?;
-        let sockets = sockets(settings)?;
-        let address = sockets[0].local_address().context("the socket has no address")?;
+        let (sockets, address, web) = listen(settings)?;
         let offered = settings.drafts.offered();
         let protocols: Vec<&str> = offered.iter().map(|draft| draft.token()).collect();
         let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
@@ -94,7 +93,10 @@ impl Relay {
         let seats = seats(sockets)?;
         let origins = (origins, board.clone());
         let (mailboxes, finished) = start_workers(settings, &plan, seats, &tls, origins)?;
-        let has_web = start_web(address, &certificate.sha256, board)?;
+        let has_web = web.is_some();
+        if let Some(listener) = web {
+            start_web(listener, &certificate.sha256, board)?;
+        }
         Ok(Relay {
             address,
             has_web,
@@ -168,6 +170,38 @@ impl Relay {
     pub fn drain(&self, uri: &str, at_most: Duration) {
         for mailbox in &self.mailboxes {
             mailbox.send(WorkerMessage::Drain { uri: uri.to_owned(), at_most });
+        }
+    }
+}
+
+/// How many ports are tried for one whose TCP side is free too.
+const PORTS_TRIED_MAX: usize = 16;
+
+/// The sockets, their address, and TCP of the same port. Where any port will do, it is one that is
+/// free for both. A given port that is taken on TCP is said, not fatal: MOQT does not need it.
+fn listen(settings: &RelaySettings) -> Result<(Vec<Socket>, SocketAddr, Option<TcpListener>)> {
+    let mut tries = if settings.listen.port() == 0 { PORTS_TRIED_MAX } else { 1 };
+    loop {
+        tries -= 1;
+        let sockets = match sockets(settings) {
+            Ok(sockets) => sockets,
+            // Another process took the port between its choice and the opening of all sockets.
+            Err(_) if tries > 0 => continue,
+            Err(error) => return Err(error),
+        };
+        let address = sockets[0].local_address().context("the socket has no address")?;
+        match TcpListener::bind(address) {
+            Ok(listener) => return Ok((sockets, address, Some(listener))),
+            Err(_) if tries > 0 => {}
+            Err(error) => {
+                tracing::warn!(
+                    %address,
+                    %error,
+                    "/certificate.sha256 is not served: the TCP port is not available; \
+                     everything else works"
+                );
+                return Ok((sockets, address, None));
+            }
         }
     }
 }
@@ -357,21 +391,8 @@ fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Serves the certificate's hash on TCP of the same port. A port that is taken there is said,
-/// not fatal: MOQT does not need it.
-fn start_web(address: SocketAddr, sha256: &str, origins: OriginBoard) -> Result<bool> {
-    let listener = match TcpListener::bind(address) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::warn!(
-                %address,
-                %error,
-                "/certificate.sha256 is not served: the TCP port is not available; \
-                 everything else works"
-            );
-            return Ok(false);
-        }
-    };
+/// Serves the certificate's hash on TCP of the same port.
+fn start_web(listener: TcpListener, sha256: &str, origins: OriginBoard) -> Result<()> {
     let drafts: Vec<String> = Draft::SERVED.iter().map(Draft::to_string).collect();
     let state = web::WebState {
         certificate_sha256: sha256.to_owned(),
@@ -396,5 +417,5 @@ fn start_web(address: SocketAddr, sha256: &str, origins: OriginBoard) -> Result<
             }
         })
         .context("cannot start a thread")?;
-    Ok(true)
+    Ok(())
 }
