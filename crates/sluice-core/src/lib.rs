@@ -21,6 +21,7 @@ mod ids;
 mod limits;
 mod link;
 mod namespace;
+mod new_group;
 mod notice;
 mod numbering;
 mod origin;

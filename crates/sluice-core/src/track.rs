@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    DoneCode, RangeEnd, RequestError, RequestId, StreamCount, Token, TrackProperties,
+    DoneCode, GroupId, RangeEnd, RequestError, RequestId, StreamCount, Token, TrackProperties,
 };
 
 use crate::downstream::{Downstream, Phase};
 use crate::fetch::{DownFetch, PendingFetch};
 use crate::ids::{Part, RequestKey, SessionKey, TrackKey};
+use crate::new_group::NewGroup;
 use crate::numbering::Numbering;
 use crate::origin::OriginId;
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
@@ -137,6 +138,8 @@ pub(crate) struct Track {
     pub retry_at: Option<Instant>,
     /// How often they were.
     pub retries: u32,
+    /// Groups that viewers ask for.
+    pub new_group: NewGroup,
     /// Until then worse origins are kept beside a better source.
     pub spare_until: Option<Instant>,
     /// Nobody takes it: until then it is kept.
@@ -169,6 +172,7 @@ impl Track {
             refused_by: BTreeSet::new(),
             retry_at: None,
             retries: 0,
+            new_group: NewGroup::default(),
             spare_until: None,
             linger_until: None,
             hold_until: None,
@@ -201,6 +205,23 @@ impl Track {
     pub fn rendezvous(&self) -> Option<Duration> {
         let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
         asked.filter_map(|asked| asked.rendezvous_timeout).filter(|wait| !wait.is_zero()).max()
+    }
+
+    /// The largest group that a viewer who waits for an answer asks for.
+    pub fn asked_group(&self) -> Option<GroupId> {
+        let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
+        asked.filter_map(|asked| asked.new_group).max()
+    }
+
+    /// The group that upstream has to be asked for now.
+    pub fn take_new_group(&mut self) -> Option<GroupId> {
+        let is_dynamic = self.properties.settings().unwrap_or_default().dynamic_groups;
+        self.new_group.take(is_dynamic == Some(true), self.largest_group())
+    }
+
+    /// The group of its largest location.
+    pub fn largest_group(&self) -> Option<GroupId> {
+        self.store.largest().map(|largest| largest.group)
     }
 
     /// What a viewer that waits for an answer showed.

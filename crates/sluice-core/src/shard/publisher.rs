@@ -180,6 +180,7 @@ impl Shard {
                 track.store.set_default_priority(priority);
             }
             track.store.set_cache_duration(settings.max_cache);
+            track.new_group.begin(track.largest_group());
         }
         let (name, part) = (track.key.name.clone(), track.key.part);
         self.touched.insert(track_id);

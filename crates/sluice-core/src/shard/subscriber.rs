@@ -205,6 +205,7 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(down) = track.downstreams.get_mut(&who) else { return };
         let Some(asked) = down.asked.take() else { return };
+        track.new_group.want(asked.new_group);
         down.order = asked.order.or(settings.order).unwrap_or_default();
         down.go_live(&track.store);
         let order = down.order;
@@ -476,6 +477,7 @@ impl Shard {
                 let Some(track) = self.tracks.get_mut(&track_id) else { return };
                 let Some(down) = track.downstreams.get_mut(&who) else { return };
                 let flowed = down.forward;
+                track.new_group.want(ok.new_group);
                 // MOQT-18 §10.2.12: left out it is 1, where it can be said.
                 down.forward = ok.forward.unwrap_or(says_all || flowed);
                 down.priority = ok.priority.unwrap_or(down.priority);

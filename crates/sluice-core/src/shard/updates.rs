@@ -104,6 +104,7 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(&track_id) else { return over };
         let is_stale = track.is_stale();
         let Some(down) = track.downstreams.get_mut(&who) else { return over };
+        track.new_group.want(update.new_group);
         down.priority = update.priority.unwrap_or(down.priority);
         down.object_timeout = update.object_timeout.or(down.object_timeout);
         let flowed = down.forward;

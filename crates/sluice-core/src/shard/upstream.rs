@@ -33,6 +33,7 @@ impl Shard {
         let key = track.key.clone();
         let wanted = track.wants_objects();
         let rendezvous = if key.part == Part::Replica { track.rendezvous() } else { None };
+        let new_group = if track.is_established() { None } else { track.asked_group() };
         sources.retain(|asked| !track.is_asked_of(asked.session));
         sources.sort_by_key(|asked| asked.session);
         sources.dedup_by_key(|asked| asked.session);
@@ -62,6 +63,7 @@ impl Shard {
                 filter: LocationFilter::NextObject,
                 forward: Some(forward),
                 rendezvous_timeout: rendezvous,
+                new_group,
                 tokens,
                 ..Subscribe::default()
             };
@@ -77,6 +79,7 @@ impl Shard {
                 self.asked_origins.push((track_id, Self::request_key(session, id)));
             }
             if let Some(track) = self.tracks.get_mut(&track_id) {
+                track.new_group.ask(new_group);
                 track.upstreams.insert(Self::request_key(session, id), upstream);
             }
             any = true;
@@ -264,7 +267,8 @@ impl Shard {
         self.reforward.insert(track_id);
     }
 
-    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), where that changed.
+    /// Tells upstream whether objects are wanted (MOQT-18 §9.2), where that changed, and asks for
+    /// the group that a viewer wants to begin.
     pub(super) fn tell_forward(&mut self) {
         let mut again = BTreeSet::new();
         for track_id in std::mem::take(&mut self.reforward) {
@@ -273,33 +277,39 @@ impl Shard {
                 // Whoever comes back soon finds what passed meanwhile.
                 continue;
             }
+            let new_group = track.take_new_group();
             let wanted = track.wants_objects();
-            let told: Vec<RequestKey> = track
+            let told: Vec<(RequestKey, RequestUpdate)> = track
                 .upstreams
                 .iter()
-                .filter(|(who, up)| {
-                    up.is_established() && up.forward != (wanted && track.carries(who))
+                .filter(|(_, up)| up.is_established())
+                .filter_map(|(who, up)| {
+                    let carries = track.carries(who);
+                    let wanted = wanted && carries;
+                    let forward = (up.forward != wanted).then_some(wanted);
+                    let new_group = new_group.filter(|_| carries);
+                    let update = RequestUpdate { forward, new_group, ..RequestUpdate::default() };
+                    (forward.is_some() || new_group.is_some()).then_some((*who, update))
                 })
-                .map(|(who, _)| *who)
                 .collect();
-            for who in told {
-                let Some(track) = self.tracks.get(&track_id) else { continue };
-                let wanted = wanted && track.carries(&who);
-                let update = RequestUpdate { forward: Some(wanted), ..RequestUpdate::default() };
+            for (who, update) in told {
+                let forward = update.forward;
                 let Some(entry) = self.entry_mut(who.session) else { continue };
                 // A session that ends takes its subscription along; nothing else fails here.
                 let told = entry.session.update(who.request, update);
+                let Some(track) = self.tracks.get_mut(&track_id) else { continue };
                 if told == Err(CommandError::NoCredit) {
+                    track.new_group.want_again(new_group);
                     again.insert(track_id);
                     continue;
                 }
-                self.dirty.insert(who.session);
-                if let Some(up) =
-                    self.tracks.get_mut(&track_id).and_then(|track| track.upstreams.get_mut(&who))
+                if let Some(up) = track.upstreams.get_mut(&who)
+                    && let Some(wanted) = forward
                 {
                     up.forward = wanted;
                     up.resuming = told.ok().filter(|_| wanted && up.of_shard);
                 }
+                self.dirty.insert(who.session);
             }
         }
         self.reforward = again;

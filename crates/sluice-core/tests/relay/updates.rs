@@ -203,3 +203,71 @@ fn an_interest_moves_to_another_prefix_unless_that_overlaps() {
         assert_eq!(scene.heard_namespace(viewer, one), None, "{draft}");
     }
 }
+
+fn dynamic(at: (u64, u64)) -> SubscribeOk {
+    let settings = TrackSettings { dynamic_groups: Some(true), ..TrackSettings::default() };
+    SubscribeOk { properties: TrackProperties::from_settings(&settings), ..largest(at.0, at.1) }
+}
+
+fn group(group: u64) -> RequestUpdate {
+    RequestUpdate { new_group: Some(GroupId(group)), ..RequestUpdate::default() }
+}
+
+#[test]
+fn a_new_group_that_a_viewer_asks_for_is_asked_of_the_publisher_once() {
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft != Draft::D14) {
+        let mut stage = watching(draft, draft, newest("video"), dynamic((4, 2)));
+        let scene = &mut stage.scene;
+        let asks = |scene: &mut Scene, wanted| {
+            scene.update(stage.viewer, stage.id, group(wanted));
+            let asked = scene.asked_update(stage.publisher);
+            asked.map(|(_, update)| update.new_group.expect("it is about the group").0)
+        };
+        assert_eq!(asks(scene, 4), None, "{draft}: group 4 is there");
+        assert_eq!(asks(scene, 5), Some(5), "{draft}");
+        assert_eq!(asks(scene, 5), None, "{draft}: asked already");
+        assert_eq!(asks(scene, 0), None, "{draft}: asked already");
+        assert_eq!(asks(scene, 6), Some(6), "{draft}");
+        scene.send(stage.publisher, stage.upstream, (5, 0), &[(0, "x")]);
+        assert_eq!(asks(scene, 0), Some(0), "{draft}: one more");
+    }
+}
+
+#[test]
+fn a_new_group_is_not_asked_of_a_publisher_that_begins_none_at_a_wish() {
+    let mut stage = watching(Draft::D18, Draft::D18, newest("video"), largest(4, 2));
+    stage.scene.update(stage.viewer, stage.id, group(0));
+    assert_eq!(stage.scene.asked_update(stage.publisher), None);
+}
+
+#[test]
+fn a_new_group_wanted_by_the_first_viewer_is_asked_for_with_the_subscription() {
+    for shards in [1, 3] {
+        for shard in 0..shards {
+            let mut scene = Scene::sharded(shards);
+            let publisher = scene.peer_at(0, Draft::D18);
+            scene.announce(publisher, "live/cam");
+            let viewer = scene.peer_at(shard, Draft::D20);
+            let wish = Subscribe { new_group: Some(GroupId(0)), ..newest("video") };
+            let id = scene.subscribe(viewer, wish);
+            let (upstream, Request::Subscribe(asked)) = scene.asked(publisher).expect("a request")
+            else {
+                panic!("a SUBSCRIBE");
+            };
+            assert_eq!(asked.new_group, Some(GroupId(0)), "{shard} of {shards}");
+            let alias = scene.session(publisher).next_alias();
+            scene
+                .session(publisher)
+                .subscribe_ok(upstream, SubscribeOk { alias, ..dynamic((4, 2)) });
+            scene.run();
+            scene.subscribe_ok(viewer, id);
+            let again = scene.asked_update(publisher).and_then(|(_, update)| update.new_group);
+            assert_eq!(again, None, "{shard} of {shards}: it was asked for already");
+            // The next viewer's wish reaches the publisher from wherever the viewer is.
+            scene.send(publisher, upstream, (5, 0), &[(0, "x")]);
+            scene.update(viewer, id, group(6));
+            let (_, asked) = scene.asked_update(publisher).expect("the publisher is asked");
+            assert_eq!(asked.new_group, Some(GroupId(6)), "{shard} of {shards}");
+        }
+    }
+}
