@@ -1,4 +1,4 @@
-//! NEW_GROUP_REQUEST: viewers ask a publisher to begin a group (MOQT-19 §10.2.19).
+//! NEW_GROUP_REQUEST: viewers ask a publisher to begin a group (MOQT-19 §10.2.18).
 
 use sluice_proto::model::GroupId;
 

@@ -162,3 +162,34 @@ fn a_track_that_ends_says_so_with_the_publishers_reason() {
         }
     }
 }
+
+#[test]
+fn a_reserved_namespace_is_neither_published_nor_subscribed_to() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let peer = scene.peer(draft);
+        let reserved = namespace(".session/cam");
+        let track = FullTrackName::new(reserved.clone(), TrackName::new("video").unwrap()).unwrap();
+        let requests = [
+            (
+                Request::PublishNamespace(PublishNamespace {
+                    namespace: reserved,
+                    tokens: Vec::new(),
+                }),
+                RequestCode::DoesNotExist,
+            ),
+            (
+                Request::Subscribe(Subscribe { track: track.clone(), ..newest("video") }),
+                RequestCode::DoesNotExist,
+            ),
+            (
+                Request::Publish(Publish { track, alias: TrackAlias(7), ..Publish::default() }),
+                RequestCode::Uninterested,
+            ),
+        ];
+        for (request, code) in requests {
+            let id = scene.request(peer, request.clone());
+            assert_eq!(scene.refusal(peer, id), code, "{draft}: {request:?}");
+        }
+    }
+}
