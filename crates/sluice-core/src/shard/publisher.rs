@@ -95,7 +95,7 @@ impl Shard {
         now: Instant,
     ) {
         if is_reserved(publish.track.namespace()) {
-            let error = RequestError::new(RequestCode::Uninterested, "a reserved namespace");
+            let error = RequestError::new(RequestCode::DoesNotExist, "a reserved namespace");
             return self.refuse(key, id, error);
         }
         if let Some(kind) = publish.properties.mandatory() {

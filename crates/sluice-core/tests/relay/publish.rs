@@ -171,25 +171,18 @@ fn a_reserved_namespace_is_neither_published_nor_subscribed_to() {
         let reserved = namespace(".session/cam");
         let track = FullTrackName::new(reserved.clone(), TrackName::new("video").unwrap()).unwrap();
         let requests = [
-            (
-                Request::PublishNamespace(PublishNamespace {
-                    namespace: reserved,
-                    tokens: Vec::new(),
-                }),
-                RequestCode::DoesNotExist,
-            ),
-            (
-                Request::Subscribe(Subscribe { track: track.clone(), ..newest("video") }),
-                RequestCode::DoesNotExist,
-            ),
-            (
-                Request::Publish(Publish { track, alias: TrackAlias(7), ..Publish::default() }),
-                RequestCode::Uninterested,
-            ),
+            Request::PublishNamespace(PublishNamespace { namespace: reserved, tokens: Vec::new() }),
+            Request::Subscribe(Subscribe { track: track.clone(), ..newest("video") }),
+            Request::Publish(Publish { track, alias: TrackAlias(7), ..Publish::default() }),
         ];
-        for (request, code) in requests {
+        for request in requests {
             let id = scene.request(peer, request.clone());
-            assert_eq!(scene.refusal(peer, id), code, "{draft}: {request:?}");
+            let code = scene.refusal(peer, id);
+            // Draft 14 has no other word for an offer than that nobody wants it.
+            let offers = draft == Draft::D14 && !matches!(request, Request::Subscribe(_));
+            let refused =
+                if offers { RequestCode::Uninterested } else { RequestCode::DoesNotExist };
+            assert_eq!(code, refused, "{draft}: {request:?}");
         }
     }
 }
