@@ -34,7 +34,8 @@ impl Browser {
     }
 }
 
-fn chromium(command: &mut Command, profile: &Path) {
+/// Arguments of every Chromium.
+pub fn chromium(command: &mut Command, profile: &Path) {
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
         .args(["--no-first-run", "--disable-component-update", "--disable-sync"])

@@ -1,12 +1,16 @@
-//! A page in a real Chromium that publishes through the built relay and receives from it.
+//! Pages in a real Chromium: those of the product, and one that publishes through the built relay
+//! and receives from it.
 //!
-//! The page comes from a small web server of the test, speaks drafts 14, 16 and 18 by itself
+//! The latter comes from a small web server of the test, speaks drafts 14, 16 and 18 by itself
 //! (`moqt.js`), and posts what it saw (`report.js`).
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod browser;
+mod devtools;
+mod pages;
+mod site;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

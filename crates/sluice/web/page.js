@@ -1,0 +1,85 @@
+// What the pages have in common: elements, numbers for people, the relay's address, what is live.
+
+import { connect } from "./session.js";
+import { pause } from "./source.js";
+
+export const query = new URLSearchParams(location.search);
+
+/** The relay of this page: that which served it, unless `?relay=` names another. */
+export const relay = query.get("relay") ?? `https://${location.host}/moq`;
+
+/** The first element that matches. */
+export const $ = (selector) => document.querySelector(selector);
+
+/** An element with properties and children; `class`, `data-…` and `aria-…` become attributes. */
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in made && !name.includes("-")) made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** The address of a page of this site, with the relay kept if it was named. */
+export function link(page, parameters = {}) {
+  const given = new URLSearchParams(parameters);
+  if (query.has("relay")) given.set("relay", relay);
+  // Slashes need no escape in a query, and links are read by people.
+  const text = given.toString().replaceAll("%2F", "/");
+  return text === "" ? page : `${page}?${text}`;
+}
+
+export const watchLink = (namespace) => link("player.html", { namespace });
+
+export const milliseconds = (value) =>
+  value === undefined ? "–" : Math.abs(value) < 995 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(2)} s`;
+
+export const bits = (value) =>
+  value >= 995_000 ? `${(value / 1e6).toFixed(2)} Mbit/s` : `${Math.round((value || 0) / 1000)} kbit/s`;
+
+/** What a failure means for who reads it. */
+export function explain(error) {
+  const told = error?.message ?? "";
+  return told.replace(/^(connect|setup|session): /, "");
+}
+
+/** Follows which namespaces are live; `handle` gets the sorted paths and the session, and again with
+ * every change. Connects again whenever the session ends. */
+export async function followLive(handle, failed = () => {}) {
+  for (;;) {
+    const live = new Set();
+    try {
+      const session = await connect(relay);
+      const tell = () => handle([...live].sort(), session);
+      await session.subscribeNamespace([], {
+        added: (fields) => (live.add(fields.join("/")), tell()),
+        removed: (fields) => (live.delete(fields.join("/")), tell()),
+      });
+      tell();
+      await session.closed;
+    } catch (error) {
+      failed(error);
+    }
+    await pause(1_500);
+  }
+}
+
+/** Fills a list with links to what is live. */
+export function showLive(list, paths, current) {
+  list.replaceChildren(
+    ...paths.map((path) => {
+      const here = path === current ? { "aria-current": "true" } : {};
+      const dot = element("span", { className: "dot" });
+      dot.setAttribute("aria-hidden", "true");
+      return element("li", {}, element("a", { href: watchLink(path), ...here }, dot, path));
+    }),
+  );
+}
+
+/** Shows a text in an element, or hides it. */
+export function say(target, text) {
+  target.hidden = !text;
+  if (text) target.textContent = text;
+}
