@@ -169,6 +169,10 @@ impl Walk<'_> {
             true => self.kind.checked_add(written).ok_or(PropertyError::TypeOverflow)?,
             false => written,
         };
+        // A type is one integer of the encoding, also where it is written as a sum.
+        if kind > self.encoding.integers().max() {
+            return Err(PropertyError::TypeOverflow);
+        }
         self.kind = kind;
         // The parity of the resulting type counts, not of the difference.
         if kind.is_multiple_of(2) {

@@ -53,6 +53,16 @@ fn the_same_pairs_are_written_as_each_encoding_wants_them() {
 }
 
 #[test]
+fn types_that_add_up_beyond_one_integer_are_refused() {
+    let largest = "ff ff ff ff ff ff ff fe 00";
+    assert!(parse(Delta, largest).is_ok());
+    assert_eq!(parse(Delta, &format!("{largest} 02 00")), Err(PropertyError::TypeOverflow));
+    let vi64 = "ff ff ff ff ff ff ff ff fe 00";
+    assert!(parse(DeltaVi64, vi64).is_ok());
+    assert_eq!(parse(DeltaVi64, &format!("{vi64} 02 00")), Err(PropertyError::TypeOverflow));
+}
+
+#[test]
 fn parity_is_that_of_the_type_and_not_of_the_difference() {
     let parsed = parse(Delta, "02 05 01 02 6162").unwrap();
     assert_eq!(parsed.entries().collect::<Vec<_>>(), [int(2, 5), bytes(3, "6162")]);
