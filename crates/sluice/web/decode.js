@@ -5,6 +5,10 @@ const PICTURES_MAX = 10;
 const DECODING_MAX = 6;
 const VIDEO_AHEAD_MS = 350;
 const AUDIO_AHEAD_MS = 450;
+/** A piece of sound that comes so many steps after the one before it leaves a hole. */
+const HOLE_STEPS = 2.5;
+const SLIP_MS_MAX = 60;
+const SLIP_GAIN = 0.02;
 
 /** What both kinds share: configuring, feeding, and starting over after a fault. */
 class Decoding {
@@ -86,7 +90,10 @@ export class VideoDecoding extends Decoding {
     this.decoded++;
     let at = this.pictures.length;
     while (at > 0 && this.pictures[at - 1].timestamp > picture.timestamp) at--;
-    this.pictures.splice(at, 0, picture);
+    // After a change of rendition the same moment comes again.
+    const again = this.pictures[at - 1]?.timestamp === picture.timestamp;
+    if (again) this.pictures[--at].close();
+    this.pictures.splice(at, again ? 1 : 0, picture);
   }
 
   pump(position) {
@@ -138,15 +145,35 @@ export class AudioDecoding extends Decoding {
     return { codec, sampleRate: track.samplerate ?? 48_000, numberOfChannels, ...(description && { description }) };
   }
 
+  /** Decoders count samples from their first piece on, so a hole takes a new one. */
+  decode(frame) {
+    const step = frame.time - this.last;
+    if (step < 0 || step > HOLE_STEPS * this.step) this.close();
+    else this.step = step;
+    this.last = frame.time;
+    if (this.decoder === undefined) {
+      this.times = [];
+      this.slip = 0;
+    }
+    this.times.push(frame.time);
+    super.decode(frame);
+  }
+
   create() {
     return new AudioDecoder({
-      output: (data) => {
-        this.decoded++;
-        this.output()?.push(data, data.timestamp / 1000);
-        data.close();
-      },
+      output: (data) => this.handleSound(data),
       error: (error) => this.handleFault(error),
     });
+  }
+
+  handleSound(data) {
+    this.decoded++;
+    const counted = data.timestamp / 1000;
+    // The sound card's clock and that of the broadcast drift apart; the broadcast's is right.
+    const error = (this.times.shift() ?? counted) - counted;
+    if (Math.abs(error) < SLIP_MS_MAX) this.slip += (error - this.slip) * SLIP_GAIN;
+    this.output()?.push(data, counted + this.slip);
+    data.close();
   }
 
   pump(position) {

@@ -221,23 +221,21 @@ export class Player extends EventTarget {
     this.read(this.nextSource, true);
   }
 
-  /** Takes the next rendition over where its key frame follows what was decoded. */
+  /** Takes the next rendition over once it has what is shown now: from the key frame before that on,
+   * which is decoded without being shown. */
   takeOver(position) {
     const { nextSource, video } = this;
-    const from = Math.max(position, video.queue.last?.time ?? position);
-    const frames = nextSource.queue.frames;
-    const key = frames.find(({ isKey, time }) => isKey && time > from);
-    if (key === undefined) return;
-    const waiting = video.queue.frames.some(({ time }) => time > from && time < key.time);
-    if (waiting && key.time - position > 30) return;
-    nextSource.queue.dropTo(frames.indexOf(key));
-    const { dropped } = video.queue;
-    nextSource.queue.dropped = dropped;
+    const { frames } = nextSource.queue;
+    const newest = frames.at(-1)?.time ?? -Infinity;
+    const key = frames.findLastIndex(({ isKey, time }) => isKey && time <= position);
+    if (key < 0 || newest < Math.min(position, video.queue.last?.time ?? position)) return;
+    nextSource.queue.dropTo(key);
+    nextSource.queue.dropped = video.queue.dropped;
     this.videoSource.stop();
     this.videoSource = nextSource;
-    video.queue = nextSource.queue;
-    video.queue.last = undefined;
     this.nextSource = undefined;
+    video.close();
+    video.queue = nextSource.queue;
     this.changed();
   }
 

@@ -8,7 +8,8 @@ const PLAY = "M8 5v14l11-7z";
 const PAUSE = "M7 5h4v14H7zm6 0h4v14h-4z";
 const SOUND = "M4 9v6h4l5 5V4L8 9zm12.5 3a4.5 4.5 0 0 0-2.5-4v8a4.5 4.5 0 0 0 2.5-4z";
 const MUTED = "M4 9v6h4l5 5V4L8 9zm11 .5 1.5-1.5L19 10.5 21.5 8 23 9.5 20.5 12 23 14.5 21.5 16 19 13.5 16.5 16 15 14.5 17.5 12z";
-const LATENCY_MS_MAX = 10_000;
+/** The stops of the latency control in ms; the first is as low as the network allows. */
+const LATENCIES = [0, 100, 150, 200, 300, 400, 500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 8000, 10000];
 const BACK_MS = 10_000;
 const IDLE_MS = 2_500;
 
@@ -16,10 +17,6 @@ const namespace = query.get("namespace") ?? "";
 const named = { video: query.get("video") ?? undefined, audio: query.get("audio") ?? undefined };
 let player;
 let isMuted = false;
-
-/** The slider is finer where latency is low. */
-const latencyOf = (step) => Math.round(((step / 100) ** 2 * LATENCY_MS_MAX) / 10) * 10;
-const stepOf = (latency) => Math.round(Math.sqrt(latency / LATENCY_MS_MAX) * 100);
 
 function missing() {
   if (!isSecureContext) return "This page was not opened securely. Open it with https, or on localhost.";
@@ -40,6 +37,7 @@ function start(path) {
   $("#title").textContent = path;
   player.addEventListener("change", show);
   player.addEventListener("stats", showStats);
+  $("#latency").max = LATENCIES.length - 1;
   setLatency(Number(query.get("latency") ?? 0));
   player.start();
 }
@@ -57,7 +55,7 @@ function message() {
 }
 
 function show() {
-  const playing = player.state.phase === "playing" || player.painted === 0 ? player.state.phase === "playing" : false;
+  const playing = player.state.phase === "playing";
   const { clock, isShifted, isStalled } = player;
   const fault = playing ? faults() : undefined;
   $("#cover").hidden = playing && !fault && !(isStalled && !clock.isPaused);
@@ -136,7 +134,7 @@ function showStats() {
 
 function setLatency(latency) {
   player.target = latency;
-  $("#latency").value = stepOf(latency);
+  $("#latency").value = Math.max(0, LATENCIES.findLastIndex((stop) => stop <= latency));
   const text = latency === 0 ? "as low as possible" : milliseconds(latency);
   $("#latency-value").textContent = text;
   $("#latency").setAttribute("aria-valuetext", text);
@@ -200,7 +198,7 @@ function listen() {
   $("#pip").hidden = !document.pictureInPictureEnabled;
   $("#pip").onclick = () => togglePip().catch(() => {});
   $("#sound").onclick = () => player.output?.resume();
-  $("#latency").oninput = ({ target }) => setLatency(latencyOf(Number(target.value)));
+  $("#latency").oninput = ({ target }) => setLatency(LATENCIES[target.value]);
   $("#rendition").onchange = ({ target }) => player.choose(target.value);
   addEventListener("keydown", (event) => {
     const inField = event.target.matches("input, select, textarea, summary");

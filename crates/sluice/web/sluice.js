@@ -5,5 +5,6 @@ export { Subscription, Track } from "./track.js";
 export { CATALOG, Catalog, encodeCatalog } from "./catalog.js";
 export { audioProperties, readFrame, videoProperties } from "./loc.js";
 export { readChunk, readHeader } from "./mp4.js";
+export { Broadcaster } from "./broadcast.js";
 export { Player } from "./playback.js";
 export { DRAFTS, Violation } from "./wire.js";

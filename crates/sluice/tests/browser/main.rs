@@ -9,6 +9,7 @@ mod support;
 
 mod browser;
 mod devtools;
+mod live;
 mod pages;
 mod site;
 

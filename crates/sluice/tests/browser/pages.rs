@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::devtools::{Devtools, Tab};
 use crate::site;
 
-const WIDE: (u32, u32) = (1280, 900);
+pub const WIDE: (u32, u32) = (1280, 900);
 /// From the start of the program to the first picture.
 const FIRST_PICTURE_MAX: Duration = Duration::from_secs(10);
 
