@@ -146,6 +146,21 @@ impl Downstream {
         self.begin(store);
     }
 
+    /// Begins at what is stored after `passed`. Only for the home of what a publisher on this shard
+    /// brings: the home may have let viewers in before this publisher's answer came, and what came
+    /// ahead of that is new to them.
+    pub fn go_live_after(&mut self, passed: Option<Location>, store: &TrackStore) {
+        self.go_live(store);
+        (self.start, _) = LocationFilter::NextObject.resolve(passed);
+        let stored: Vec<LiveCursor> = store.stored_cursors(self.start).collect();
+        self.streams.clear();
+        if self.forward {
+            for cursor in stored {
+                self.add_stream(store, cursor);
+            }
+        }
+    }
+
     /// Takes its place at what is published from now on, whether or not it may be sent yet.
     pub fn begin(&mut self, store: &TrackStore) {
         self.join = store.largest();

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    DoneCode, GroupId, RangeEnd, RequestError, RequestId, StreamCount, Token, TrackProperties,
+    DoneCode, GroupId, Location, RangeEnd, RequestError, RequestId, StreamCount, Token,
+    TrackProperties,
 };
 
 use crate::downstream::{Downstream, Phase};
@@ -138,6 +139,9 @@ pub(crate) struct Track {
     pub retry_at: Option<Instant>,
     /// How often they were.
     pub retries: u32,
+    /// Where its home was when it left: what came since was not passed on. Of what a publisher on
+    /// this shard brings.
+    pub left_at: Option<Location>,
     /// Groups that viewers ask for.
     pub new_group: NewGroup,
     /// Until then worse origins are kept beside a better source.
@@ -172,6 +176,7 @@ impl Track {
             refused_by: BTreeSet::new(),
             retry_at: None,
             retries: 0,
+            left_at: None,
             new_group: NewGroup::default(),
             spare_until: None,
             linger_until: None,

@@ -207,7 +207,10 @@ impl Shard {
         let Some(asked) = down.asked.take() else { return };
         track.new_group.want(asked.new_group);
         down.order = asked.order.or(settings.order).unwrap_or_default();
-        down.go_live(&track.store);
+        match track.key.part {
+            Part::Ingest => down.go_live_after(track.left_at, &track.store),
+            Part::Home | Part::Replica => down.go_live(&track.store),
+        }
         let order = down.order;
         let forward = down.forward;
         let wants_properties = asked.include_properties.unwrap_or(true);
@@ -234,6 +237,9 @@ impl Shard {
         self.forget(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let who = Self::request_key(key, id);
+        if track.key.part == Part::Ingest {
+            track.left_at = track.store.largest();
+        }
         if let Some(down) = track.downstreams.remove(&who) {
             self.orphans.extend(
                 down.streams.iter().filter_map(|out| out.stream()).map(|stream| (key, stream)),

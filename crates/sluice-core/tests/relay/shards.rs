@@ -1,5 +1,7 @@
 //! Several shards: wherever a publisher, a viewer and a track's home are, viewers are owed the same.
 
+use std::time::Duration;
+
 use sluice_proto::model::*;
 use sluice_proto::session::Response;
 use sluice_proto::wire::Draft;
@@ -197,5 +199,48 @@ fn a_paused_subscription_is_answered_with_where_the_publisher_is() {
             let places = stage.scene.places(viewer, id);
             assert_eq!(places, [(1, 2)], "{publishing} to {watching}, then {late}");
         }
+    }
+}
+
+#[test]
+fn a_publisher_behind_another_of_its_shard_brings_what_the_other_published_before() {
+    for (near, far) in all_pairs() {
+        for watching in 0..SHARDS {
+            let mut scene = Scene::sharded(SHARDS);
+            let [first, ahead, behind] = [near, far, far].map(|at| scene.peer_at(at, Draft::D18));
+            for publisher in [first, ahead, behind] {
+                scene.announce(publisher, "live/cam");
+            }
+            let viewer = scene.peer_at(watching, Draft::D18);
+            let id = scene.subscribe(viewer, newest("video"));
+            scene.accept(first, largest(4, 7));
+            assert_eq!(scene.subscribe_ok(viewer, id).largest, at(4, 7));
+            scene.accept(ahead, largest(4, 9));
+            let upstream = scene.accept(behind, largest(4, 8));
+            scene.send(behind, upstream, (4, 0), &[(9, "a"), (10, "b")]);
+            let places = scene.places(viewer, id);
+            assert_eq!(places, [(4, 9), (4, 10)], "{near}, {far} to {watching}");
+        }
+    }
+}
+
+#[test]
+fn a_home_that_comes_back_gets_nothing_twice() {
+    for (publishing, watching) in all_pairs() {
+        let mut scene = Scene::sharded(SHARDS);
+        let publisher = scene.peer_at(publishing, Draft::D18);
+        let upstream =
+            scene.publish(publisher, Publish { track: track("video"), ..Publish::default() });
+        let viewer = scene.peer_at(watching, Draft::D18);
+        let first = scene.subscribe(viewer, newest("video"));
+        scene.subscribe_ok(viewer, first);
+        let mut out = scene.send(publisher, upstream, (1, 0), &[(0, "a"), (1, "b")]);
+        assert_eq!(scene.places(viewer, first), [(1, 0), (1, 1)]);
+        scene.cancel(viewer, first);
+        scene.wait(Duration::from_secs(20));
+        let again = scene.subscribe(viewer, newest("video"));
+        assert_eq!(scene.subscribe_ok(viewer, again).largest, at(1, 1));
+        scene.more(&mut out, &[(2, "c")]);
+        assert_eq!(scene.places(viewer, again), [(1, 2)], "{publishing} to {watching}");
     }
 }
