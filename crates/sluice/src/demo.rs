@@ -94,7 +94,9 @@ fn announce(host: &str, source: &Source) {
     println!(
         "A relay runs here, and {what} plays on it in a loop, as broadcast `{NAMESPACE}`.
 
-Watch it, in another terminal:
+Watch it: open http://{host}/ in a browser (Chrome, Edge, Safari 26+).
+
+Or in another terminal:
     sluice subscribe https://{host}/moq --namespace {NAMESPACE} | ffplay -v error -
 
 Or write ten seconds of it to a file:

@@ -1,11 +1,11 @@
-// QR codes (ISO/IEC 18004): bytes, error correction level L, versions 1 to 10.
+// QR codes (ISO/IEC 18004): bytes, error correction level L, versions 1 to 9, always the first mask.
 
-/** Error correction bytes of a block, and blocks as [count, data bytes], by version. */
+/** Error correction bytes of a block, and the blocks' number and data bytes, by version. */
 const VERSIONS = [
   [7, [1, 19]], [10, [1, 34]], [15, [1, 55]], [20, [1, 80]], [26, [1, 108]],
-  [18, [2, 68]], [20, [2, 78]], [24, [2, 97]], [30, [2, 116]], [18, [2, 68], [2, 69]],
+  [18, [2, 68]], [20, [2, 78]], [24, [2, 97]], [30, [2, 116]],
 ];
-const ALIGNMENT = [[], [6, 18], [6, 22], [6, 26], [6, 30], [6, 34], [6, 22, 38], [6, 24, 42], [6, 26, 46], [6, 28, 50]];
+const ALIGNMENT = [[], [6, 18], [6, 22], [6, 26], [6, 30], [6, 34], [6, 22, 38], [6, 24, 42], [6, 26, 46]];
 
 const EXP = [];
 const LOG = [];
@@ -34,53 +34,28 @@ function correction(data, count) {
 
 /** The bytes of a text as they stand in the code, data and correction interleaved. */
 function codewords(bytes, version) {
-  const [size, ...blocks] = VERSIONS[version - 1];
-  const capacity = blocks.reduce((sum, [count, length]) => sum + count * length, 0);
-  const countBits = version < 10 ? 8 : 16;
-  let bits = `0100${bytes.length.toString(2).padStart(countBits, "0")}`;
-  for (const byte of bytes) bits += byte.toString(2).padStart(8, "0");
+  const [size, [count, length]] = VERSIONS[version - 1];
+  const capacity = count * length;
+  const octet = (value) => value.toString(2).padStart(8, "0");
+  let bits = `0100${[bytes.length, ...bytes].map(octet).join("")}`;
   bits += "0000".slice(0, capacity * 8 - bits.length);
   bits = bits.padEnd(Math.ceil(bits.length / 8) * 8, "0");
   const data = bits.match(/.{8}/g).map((byte) => parseInt(byte, 2));
   for (let pad = 0xec; data.length < capacity; pad ^= 0xec ^ 0x11) data.push(pad);
-  const parts = [];
-  for (const [count, length] of blocks) for (let block = 0; block < count; block++) parts.push(data.splice(0, length));
+  const parts = Array.from({ length: count }, () => data.splice(0, length));
   const checks = parts.map((part) => correction(part, size));
-  const interleave = (rows) => {
-    const out = [];
-    for (let at = 0; at < Math.max(...rows.map((row) => row.length)); at++) {
-      for (const row of rows) if (at < row.length) out.push(row[at]);
-    }
-    return out;
-  };
+  const interleave = (rows) => rows[0].flatMap((_, at) => rows.map((row) => row[at]));
   return [...interleave(parts), ...interleave(checks)];
 }
-
-const MASKS = [
-  (x, y) => (x + y) % 2,
-  (_, y) => y % 2,
-  (x) => x % 3,
-  (x, y) => (x + y) % 3,
-  (x, y) => (Math.floor(y / 2) + Math.floor(x / 3)) % 2,
-  (x, y) => ((x * y) % 2) + ((x * y) % 3),
-  (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2,
-  (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
-];
 
 /** The modules of a text's code, rows of booleans; undefined if it is too long. */
 export function qrCode(text) {
   const bytes = [...new TextEncoder().encode(text)];
-  const version = VERSIONS.findIndex(([, ...blocks], at) => {
-    const capacity = blocks.reduce((sum, [count, length]) => sum + count * length, 0);
-    return bytes.length + (at < 9 ? 2 : 3) <= capacity;
-  }) + 1;
-  if (version === 0) return undefined;
-  const words = codewords(bytes, version);
-  const codes = MASKS.map((_, mask) => drawn(version, words, mask));
-  return codes.reduce((best, code) => (penalty(code) < penalty(best) ? code : best));
+  const version = VERSIONS.findIndex(([, [count, length]]) => bytes.length + 2 <= count * length) + 1;
+  return version === 0 ? undefined : drawn(version, codewords(bytes, version));
 }
 
-function drawn(version, words, mask) {
+function drawn(version, words) {
   const size = 17 + 4 * version;
   const cells = Array.from({ length: size }, () => Array(size).fill(undefined));
   const set = (x, y, dark) => {
@@ -98,20 +73,18 @@ function drawn(version, words, mask) {
     set(at, 6, at % 2 === 0);
     set(6, at, at % 2 === 0);
   }
-  drawFormat(set, size, mask);
+  drawFormat(set, size);
   if (version >= 7) drawVersion(set, size, version);
-  fill(cells, size, words, mask);
+  fill(cells, size, words);
   return cells;
 }
 
-/** Level L and the mask, twice, with the correction of a BCH code. */
-function drawFormat(set, size, mask) {
-  const data = (0b01 << 3) | mask;
-  let rest = data;
-  for (let step = 0; step < 10; step++) rest = (rest << 1) ^ ((rest >> 9) * 0x537);
-  const bits = ((data << 10) | rest) ^ 0x5412;
+/** Level L and mask 0 with their correction. */
+const FORMAT = 0b111011111000100;
+
+function drawFormat(set, size) {
   for (let at = 0; at < 15; at++) {
-    const dark = (bits >> at) & 1;
+    const dark = (FORMAT >> at) & 1;
     const near = at < 6 ? at : at < 8 ? at + 1 : 14 - at + (at === 8 ? 1 : 0);
     if (at < 8) set(8, near, dark);
     else set(near, 8, dark);
@@ -134,7 +107,7 @@ function drawVersion(set, size, version) {
 }
 
 /** The words in columns of two, up and down from the right, around what is there. */
-function fill(cells, size, words, mask) {
+function fill(cells, size, words) {
   let bit = 0;
   for (let right = size - 1; right >= 1; right -= 2) {
     if (right === 6) right = 5;
@@ -145,23 +118,10 @@ function fill(cells, size, words, mask) {
         if (cells[y][x] !== undefined) continue;
         const dark = ((words[bit >> 3] ?? 0) >> (7 - (bit & 7))) & 1;
         bit++;
-        cells[y][x] = Boolean(dark) !== (MASKS[mask](x, y) === 0);
+        cells[y][x] = Boolean(dark) !== ((x + y) % 2 === 0);
       }
     }
   }
-}
-
-/** Long runs and an uneven balance make codes hard to read. */
-function penalty(cells) {
-  let points = 0;
-  const rows = [...cells, ...cells.map((_, x) => cells.map((row) => row[x]))];
-  for (const row of rows) {
-    const line = row.map(Number).join("");
-    for (const run of line.match(/0{5,}|1{5,}/g) ?? []) points += run.length - 2;
-    points += 40 * (line.match(/(?=10111010000|00001011101)/g) ?? []).length;
-  }
-  const dark = cells.flat().filter(Boolean).length / cells.flat().length;
-  return points + 10 * Math.floor(Math.abs(dark - 0.5) * 20);
 }
 
 /** Draws a text's code on a canvas, with the quiet zone around it. */

@@ -4,6 +4,7 @@ mod certificate;
 mod log;
 mod memory;
 mod origins;
+mod pages;
 mod quiet;
 mod web;
 mod worker;

@@ -1,5 +1,5 @@
-//! HTTP on TCP of the relay's port: the development certificate's hash, a word for people who open
-//! the address in a browser, and for this machine how the origins are.
+//! HTTP on TCP of the relay's port: the pages for browsers, the development certificate's hash, a word
+//! for people who ask in a terminal, and for this machine how the origins are.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::origins::status::OriginBoard;
+use super::pages;
 
 /// What the web side knows of the relay.
 #[derive(Clone, Debug)]
@@ -44,7 +45,16 @@ fn router(state: Arc<WebState>) -> Router {
             "/origins",
             get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { status(peer, &origins) }),
         )
-        .route("/", get(move || async move { text(state.greeting.clone()) }))
+        .route(
+            "/",
+            get(move |headers: HeaderMap, uri: Uri| async move {
+                match pages::wants_page(&headers) {
+                    true => pages::page(uri).await,
+                    false => text(state.greeting.clone()).into_response(),
+                }
+            }),
+        )
+        .fallback(pages::page)
 }
 
 /// How the origins are, for this machine alone.

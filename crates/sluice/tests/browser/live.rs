@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::devtools::{Devtools, Tab};
 use crate::pages::{WIDE, pictures_move};
-use crate::site;
 use crate::support::tool::{Tool, scratch};
 use crate::support::{Relay, ffmpeg};
 
@@ -21,18 +20,15 @@ const LATENCY_MAX_MS: u32 = 300;
 /// A browser with the encoder page on air and the player page open.
 struct Live {
     browser: Devtools,
-    site: SocketAddr,
-    relay: String,
+    address: SocketAddr,
     encoder: Tab,
 }
 
 impl Live {
     fn start(relay: &Relay, settings: &str) -> Live {
-        let site = site::serve();
-        let relay = relay.url("https");
+        let address = relay.address;
         let mut browser = Devtools::start();
-        let page =
-            format!("http://{site}/encoder.html?relay={relay}&namespace={NAMESPACE}&{settings}");
+        let page = format!("http://{address}/encoder.html?namespace={NAMESPACE}&{settings}");
         let encoder = browser.open(&page, WIDE);
         browser.wait(
             &encoder,
@@ -40,12 +36,12 @@ impl Live {
         );
         browser.eval(&encoder, "document.querySelector('#start').click()");
         browser.wait(&encoder, "sluiceBroadcast.state.phase === 'live'");
-        Live { browser, site, relay, encoder }
+        Live { browser, address, encoder }
     }
 
     fn watch(&mut self) -> Tab {
-        let Live { site, relay, .. } = self;
-        let page = format!("http://{site}/player.html?relay={relay}&namespace={NAMESPACE}");
+        let address = self.address;
+        let page = format!("http://{address}/player.html?namespace={NAMESPACE}");
         self.browser.open(&page, WIDE)
     }
 
@@ -200,10 +196,9 @@ fn a_video_that_ffmpeg_made_shows_in_the_player_page() {
     let common = ["publish", &url, file, "--loop", "--certificate-sha256", &hash, "--namespace"];
     let _cmaf = Tool::start([&common[..], &["file/cmaf", "--packaging", "cmaf"]].concat());
     let _loc = Tool::start([&common[..], &["file/loc", "--packaging", "loc"]].concat());
-    let site = site::serve();
     let mut browser = Devtools::start();
     for namespace in ["file/cmaf", "file/loc"] {
-        let page = format!("http://{site}/player.html?relay={url}&namespace={namespace}");
+        let page = format!("http://{}/player.html?namespace={namespace}", relay.address);
         let tab = browser.open(&page, WIDE);
         pictures_move(&mut browser, &tab, 3);
         browser.wait(&tab, "sluicePlayer.output.level > 0.01");

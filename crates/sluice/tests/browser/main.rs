@@ -11,7 +11,6 @@ mod browser;
 mod devtools;
 mod live;
 mod pages;
-mod site;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::devtools::{Devtools, Tab};
-use crate::site;
 
 pub const WIDE: (u32, u32) = (1280, 900);
 /// From the start of the program to the first picture.
@@ -46,8 +45,7 @@ impl Demo {
     }
 
     fn page(&self, name: &str) -> String {
-        let site = site::serve();
-        format!("http://{site}/{name}relay=https://{}/moq", self.authority)
+        format!("http://{}/{name}", self.authority)
     }
 }
 
@@ -75,7 +73,7 @@ fn the_demo_plays_in_a_browser_within_ten_seconds_of_its_start() {
         let demo = Demo::start();
         let mut browser = Devtools::start();
         // As the link without a name: the page finds the broadcast by itself.
-        let tab = browser.open(&demo.page("player.html?"), WIDE);
+        let tab = browser.open(&demo.page("player.html"), WIDE);
         browser.wait(&tab, "sluicePlayer.painted > 0");
         times.push(begun.elapsed());
         pictures_move(&mut browser, &tab, 3);
@@ -84,4 +82,17 @@ fn the_demo_plays_in_a_browser_within_ten_seconds_of_its_start() {
     }
     eprintln!("from start to the first picture: {times:?}");
     assert!(times.iter().any(|time| *time < FIRST_PICTURE_MAX), "{times:?}");
+}
+
+#[test]
+fn the_first_page_says_that_the_relay_works_and_what_is_live() {
+    let demo = Demo::start();
+    let mut browser = Devtools::start();
+    let tab = browser.open(&demo.page(""), WIDE);
+    browser.wait(&tab, "document.querySelectorAll('#steps [data-state=good]').length === 5");
+    let headline = browser.eval(&tab, "document.querySelector('#headline').textContent");
+    assert_eq!(headline, "The relay works. One broadcast is live.");
+    browser.eval(&tab, "document.querySelector('#live a').click()");
+    pictures_move(&mut browser, &tab, 2);
+    assert_eq!(browser.complaints(&tab), [""; 0]);
 }
