@@ -1,7 +1,9 @@
 //! Takes comments and needless space out of the pages, which are embedded: what is served is about
-//! two thirds of what is read here. Names and statements stay as they are.
+//! two thirds of what is read here. Names and statements stay as they are. Each has a tag that changes
+//! with its content.
 
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::{env, fs};
 
@@ -25,9 +27,11 @@ fn main() {
             _ => text.lines().map(str::trim).collect::<Vec<_>>().join("\n"),
         };
         let path = to.join(&name);
+        let mut hasher = DefaultHasher::new();
+        small.hash(&mut hasher);
+        let (tag, file) = (format!("\"{:016x}\"", hasher.finish()), path.display().to_string());
         fs::write(&path, small).expect("a page is written");
-        writeln!(list, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())
-            .expect("memory");
+        writeln!(list, "    ({name:?}, {tag:?}, include_bytes!({file:?})),").expect("memory");
     }
     list.push_str("]\n");
     fs::write(Path::new(&out).join("pages.rs"), list).expect("the list is written");

@@ -130,7 +130,7 @@ pub fn namespace(path: &str) -> Result<TrackNamespace> {
 }
 
 /// Whether a host of a URL is this machine.
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -11,7 +11,7 @@ use crate::connection::{ConnectionSettings, namespace, url_host};
 use crate::progress::Progress;
 use crate::publish::{MediaOptions, Source, Ways, publish_media};
 use crate::relay::Relay;
-use crate::settings::{self, Packaging, RelaySettings};
+use crate::settings::{self, Audience, Packaging, RelaySettings};
 use crate::signals::Signals;
 
 /// A seamless loop of moving picture and sound; `assets/README.md` says how it was made.
@@ -73,7 +73,7 @@ async fn publish(
         .connect(&format!("moqt://{host}/moq"))
         .await
         .context("cannot reach the demo's own relay")?;
-    announce(&host, source);
+    announce(&host, source, settings.web);
     let options = MediaOptions {
         packaging: Packaging::Cmaf,
         unpaced: false,
@@ -86,17 +86,21 @@ async fn publish(
     Ok(())
 }
 
-fn announce(host: &str, source: &Source) {
+fn announce(host: &str, source: &Source, web: Audience) {
     let what = match source {
         Source::File(path) | Source::Converted(path) => path.display().to_string(),
         Source::Bytes(_) | Source::Stdin => "a sample video".to_owned(),
     };
+    let link = match web {
+        Audience::Nobody => String::new(),
+        _ => format!(
+            "\nWatch it in a browser:\n    http://{host}/player.html?namespace={NAMESPACE}\n"
+        ),
+    };
     println!(
         "A relay runs here, and {what} plays on it in a loop, as broadcast `{NAMESPACE}`.
-
-Watch it: open http://{host}/ in a browser (Chrome, Edge, Safari 26+).
-
-Or in another terminal:
+{link}
+Watch it in another terminal:
     sluice subscribe https://{host}/moq --namespace {NAMESPACE} | ffplay -v error -
 
 Or write ten seconds of it to a file:

@@ -4,7 +4,6 @@ mod certificate;
 mod log;
 mod memory;
 mod origins;
-mod pages;
 mod quiet;
 mod web;
 mod worker;
@@ -27,7 +26,7 @@ use sluice_udp::{BindError, SharedPort, Socket, SocketOptions, UdpLoop};
 
 use crate::connection::url_host;
 use crate::exit;
-use crate::settings::{self, ByteSize, RelaySettings};
+use crate::settings::{self, Audience, ByteSize, RelaySettings};
 use crate::signals::Signals;
 use certificate::Certificate;
 use memory::MemoryPlan;
@@ -72,6 +71,8 @@ pub struct Relay {
     address: SocketAddr,
     /// Whether it tells its certificate's hash over HTTP.
     has_web: bool,
+    /// Whether it shows pages there.
+    has_pages: bool,
     certificate_sha256: String,
     is_development: bool,
     plan: MemoryPlan,
@@ -96,11 +97,12 @@ impl Relay {
         let (mailboxes, finished) = start_workers(settings, &plan, seats, &tls, origins)?;
         let has_web = web.is_some();
         if let Some(listener) = web {
-            start_web(listener, &certificate.sha256, board)?;
+            start_web(listener, &certificate.sha256, board, settings)?;
         }
         Ok(Relay {
             address,
             has_web,
+            has_pages: settings.web != Audience::Nobody,
             certificate_sha256: certificate.sha256,
             is_development: certificate.is_development,
             plan,
@@ -123,6 +125,9 @@ impl Relay {
             println!("anew at each start, and has to be within 13 days.");
         }
         if self.has_web {
+            if self.has_pages {
+                println!("pages         http://{host}/");
+            }
             println!("The hash is also at http://{host}/certificate.sha256");
         }
         println!("{}", self.plan);
@@ -392,12 +397,21 @@ fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Serves the certificate's hash on TCP of the same port.
-fn start_web(listener: TcpListener, sha256: &str, origins: OriginBoard) -> Result<()> {
+/// Serves the pages and what belongs to them on TCP of the same port.
+fn start_web(
+    listener: TcpListener,
+    sha256: &str,
+    origins: OriginBoard,
+    settings: &RelaySettings,
+) -> Result<()> {
     let drafts: Vec<String> = Draft::SERVED.iter().map(Draft::to_string).collect();
     let state = web::WebState {
         certificate_sha256: sha256.to_owned(),
         origins,
+        pages: settings.web_dir.clone().map_or(web::Pages::Embedded, web::Pages::Folder),
+        pages_for: settings.web,
+        api_for: settings.api,
+        hosts: settings.host.clone(),
         greeting: format!(
             "Sluice {} relays Media over QUIC here (drafts {}).\n\nWebTransport: https:// on this \
              port, any path. Raw QUIC: moqt:// on this port.\nCertificate hash: \

@@ -14,7 +14,7 @@ mod value;
 pub use file::SettingsError;
 pub use relay::RelaySettings;
 pub use tools::{BenchSettings, Packaging, PublishSettings, SubscribeSettings};
-pub use value::{ByteSize, ServedDrafts, SettingValue};
+pub use value::{Audience, ByteSize, ServedDrafts, SettingValue};
 
 /// One setting of `S`, as the command line, the environment and the file see it.
 pub struct Setting<S: 'static> {

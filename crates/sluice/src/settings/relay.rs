@@ -7,12 +7,12 @@ use std::time::Duration;
 use sluice_proto::wire::Draft;
 
 use super::macros::settings;
-use super::{ByteSize, ServedDrafts};
+use super::{Audience, ByteSize, ServedDrafts};
 
 settings! {
     /// What `sluice relay` can be told.
     pub struct RelaySettings {
-        /// Address and port to listen on: UDP for WebTransport and raw QUIC, TCP for
+        /// Address and port to listen on: UDP for WebTransport and raw QUIC, TCP for the pages and
         /// `GET /certificate.sha256`. `[::]` takes IPv4 as well.
         listen: SocketAddr = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 4433)), "ADDR:PORT";
 
@@ -25,6 +25,17 @@ settings! {
 
         /// Names and addresses that the development certificate is for, besides localhost.
         host: Vec<String> = Vec::new(), "NAME,...";
+
+        /// Who gets the pages (watch, publish, dashboard) on TCP of the same port: off, local (this
+        /// machine alone; the default) or all; the flag alone means all.
+        web: Audience = Audience::ThisMachine, "WHO";
+
+        /// Who gets what the dashboard shows, docs/api.md: off, local (the default) or all; the flag
+        /// alone means all.
+        api: Audience = Audience::ThisMachine, "WHO";
+
+        /// Serve the files of this folder instead of the pages in the program: for work on them.
+        web_dir: Option<PathBuf> = None, "FOLDER";
 
         /// Drafts to speak; with a peer that knows several, the newest is used. 01 is what clients
         /// of 2023/24 speak, which offer none.

@@ -95,6 +95,36 @@ impl SettingValue for bool {
     }
 }
 
+/// Who may have something over HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Audience {
+    Nobody,
+    ThisMachine,
+    Everyone,
+}
+
+impl SettingValue for Audience {
+    const IS_SWITCH: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "off" | "false" => Ok(Self::Nobody),
+            "local" => Ok(Self::ThisMachine),
+            "all" | "true" => Ok(Self::Everyone),
+            _ => Err("off, local or all".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Nobody => "off",
+            Self::ThisMachine => "local",
+            Self::Everyone => "all",
+        }
+        .to_owned()
+    }
+}
+
 impl<T: SettingValue> SettingValue for Option<T> {
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }

@@ -1,0 +1,122 @@
+//! HTTP on TCP of the relay's port: the pages for browsers, the development certificate's hash, a word
+//! for people who ask in a terminal, and how the origins are.
+
+mod pages;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::settings::Audience;
+
+use super::origins::status::OriginBoard;
+pub use pages::Pages;
+
+/// What the web side knows of the relay.
+#[derive(Clone, Debug)]
+pub struct WebState {
+    /// SHA-256 of the certificate, lower-case hexadecimal.
+    pub certificate_sha256: String,
+    /// How the origins are.
+    pub origins: OriginBoard,
+    pub pages: Pages,
+    /// Who gets the pages, and who is told what the relay does.
+    pub pages_for: Audience,
+    pub api_for: Audience,
+    /// Names of this machine besides localhost.
+    pub hosts: Vec<String>,
+    /// Lines for people who ask in a terminal, or do not get the pages.
+    pub greeting: String,
+}
+
+/// Serves until the runtime is dropped.
+pub async fn serve(listener: TcpListener, state: WebState) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let service = router(Arc::new(state)).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await
+}
+
+type Web = State<Arc<WebState>>;
+type Peer = ConnectInfo<SocketAddr>;
+
+fn router(state: Arc<WebState>) -> Router {
+    Router::new()
+        // Pages of any origin may read it: it is what they need to trust this relay.
+        .route(
+            "/certificate.sha256",
+            get(async |State(state): Web| text(state.certificate_sha256.clone())),
+        )
+        .route("/origins", get(origins))
+        .fallback(page)
+        .with_state(state)
+}
+
+async fn page(
+    State(state): Web,
+    ConnectInfo(peer): Peer,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let name = uri.path().trim_start_matches('/');
+    let wanted = !name.is_empty() || pages::wants_page(&headers);
+    if wanted && state.serves(state.pages_for, peer, &headers) {
+        state.pages.answer(name, &headers)
+    } else if name.is_empty() {
+        text(state.greeting.clone()).into_response()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
+/// How the origins are.
+async fn origins(State(state): Web, ConnectInfo(peer): Peer, headers: HeaderMap) -> Response {
+    if !state.serves(state.api_for, peer, &headers) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (kind, state.origins.to_json(Instant::now())).into_response()
+}
+
+impl WebState {
+    /// Whether what is for `audience` is for this peer. A page of another site may point a name of
+    /// its own at this machine and have its visitors here ask for it, so the name counts as well.
+    fn serves(&self, audience: Audience, peer: SocketAddr, headers: &HeaderMap) -> bool {
+        match audience {
+            Audience::Nobody => false,
+            Audience::ThisMachine => {
+                let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+                peer.ip().to_canonical().is_loopback() && host.is_some_and(|host| self.is_own(host))
+            }
+            Audience::Everyone => true,
+        }
+    }
+
+    /// Whether a HTTP Host is this machine's.
+    fn is_own(&self, host: &str) -> bool {
+        let Ok(url) = format!("http://{host}/").parse::<Uri>() else { return false };
+        let Some(name) = url.host() else { return false };
+        let plain = name.trim_start_matches('[').trim_end_matches(']');
+        crate::connection::is_loopback(plain)
+            || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(plain))
+    }
+}
+
+fn text(body: String) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, body)
+}

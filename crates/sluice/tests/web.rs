@@ -1,0 +1,89 @@
+//! What the relay serves over HTTP: its pages, to whom, and under which policy.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use support::Relay;
+
+/// An answer as it came.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let of =
+            |line: &&str| line.split_once(':').is_some_and(|(n, _)| n.eq_ignore_ascii_case(name));
+        Some(self.head.lines().find(of)?.split_once(':')?.1.trim())
+    }
+}
+
+/// Asks with further header lines.
+fn ask(relay: &Relay, path: &str, lines: &str) -> Answer {
+    let mut stream = TcpStream::connect(relay.address).expect("the port answers on TCP");
+    let host = if lines.contains("Host:") { "" } else { "Host: localhost\r\n" };
+    write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{lines}\r\n").expect("sent");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("answered");
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head and a body");
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Answer { status, head, body: bytes[end + 4..].to_vec() }
+}
+
+#[test]
+fn the_relay_serves_its_pages_under_a_strict_policy() {
+    let relay = Relay::start(&[]);
+    for (name, kind) in
+        [("player.html", "text/html"), ("sluice.js", "text/javascript"), ("style.css", "text/css")]
+    {
+        let answer = ask(&relay, &format!("/{name}"), "");
+        assert_eq!(answer.status, 200, "{name}");
+        assert!(!answer.body.is_empty(), "{name}");
+        assert!(answer.header("content-type").unwrap().starts_with(kind), "{}", answer.head);
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        // Whoever has it already is not sent it again.
+        let tag = answer.header("etag").unwrap();
+        let again = ask(&relay, &format!("/{name}"), &format!("If-None-Match: {tag}\r\n"));
+        assert_eq!((again.status, again.body.len()), (304, 0), "{name}");
+    }
+    for name in ["nothing.html", "../Cargo.toml", "..%2fCargo.toml", "web/style.css"] {
+        assert_eq!(ask(&relay, &format!("/{name}"), "").status, 404, "{name}");
+    }
+}
+
+#[test]
+fn pages_are_for_those_that_the_operator_names() {
+    let own = Relay::start(&["--host", "camera.example"]);
+    let foreign = "Host: attacker.example\r\n";
+    assert_eq!(ask(&own, "/player.html", "").status, 200);
+    assert_eq!(ask(&own, "/player.html", "Host: camera.example:4433\r\n").status, 200);
+    assert_eq!(ask(&own, "/player.html", foreign).status, 404, "a name that is not this machine's");
+    assert_eq!(ask(&own, "/origins", foreign).status, 404);
+    let all = Relay::start(&["--web"]);
+    assert_eq!(ask(&all, "/player.html", foreign).status, 200);
+    assert_eq!(ask(&all, "/origins", foreign).status, 404, "the pages alone are for all");
+    let none = Relay::start(&["--web=off"]);
+    assert_eq!(ask(&none, "/player.html", "").status, 404);
+    let root = ask(&none, "/", "");
+    assert!(String::from_utf8_lossy(&root.body).contains("relays Media over QUIC here"));
+    assert_eq!(ask(&none, "/certificate.sha256", foreign).status, 200, "clients need the hash");
+}
+
+#[test]
+fn pages_come_from_a_folder_while_someone_works_on_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "one").unwrap();
+    let relay = Relay::start(&["--web-dir", folder.path().to_str().unwrap()]);
+    assert_eq!(ask(&relay, "/", "Accept: text/html\r\n").body, b"one");
+    std::fs::write(folder.path().join("index.html"), "two").unwrap();
+    assert_eq!(ask(&relay, "/index.html", "").body, b"two");
+    std::fs::write(folder.path().join("key.pem"), "secret").unwrap();
+    assert_eq!(ask(&relay, "/key.pem", "").status, 404, "only what pages are made of");
+}
