@@ -17,6 +17,8 @@ const RETRY_MS_MAX = 3_000;
 const STALL_MS = 700;
 /** A rendition is judged over this time before a better one is tried. */
 const STEADY_MS = 12_000;
+/** A hole at the start of what was looked for that is not waited through. */
+const HOLE_SKIP_MS = 300;
 const SOUND_MARGIN_MS = 15;
 const SOUND_LEAD_MS_MAX = 250;
 /** For each step of control with and without a hole in the sound. */
@@ -290,6 +292,7 @@ export class Player extends EventTarget {
     if (!this.isShifted && !this.clock.isPaused && this.edge.isKnown) {
       this.clock.control(this.edge, this.latencyTarget, now);
     }
+    if (this.isShifted && !this.clock.isPaused) this.skipHole(now);
     this.output?.follow(this.clock, now);
     const position = this.clock.position(now);
     if (this.nextSource) this.takeOver(position);
@@ -297,6 +300,13 @@ export class Player extends EventTarget {
     this.adapt(now);
     this.noteStall(now);
     this.remember(now);
+  }
+
+  /** What is not held any more is skipped: playback begins where what is held does. */
+  skipHole(now) {
+    const [head] = this.video.queue.frames;
+    const isHole = this.video.queue.last === undefined && head?.time > this.clock.position(now) + HOLE_SKIP_MS;
+    if (isHole) this.clock.jump(head.time, now);
   }
 
   /** Sets the clock once something has come. */

@@ -25,6 +25,8 @@ const IMPLEMENTATION = "sluice.js";
 const REQUESTS_MAX = 2 ** 29;
 /** Streams of tracks whose SUBSCRIBE_OK is still on its way. */
 const EARLY_STREAMS_MAX = 64;
+/** A fetch whose stream does not come for so long has none. */
+const LOST_STREAM_MS = 300;
 const ABSENT = 0x10;
 const NOT_SUPPORTED = 0x3;
 
@@ -250,6 +252,10 @@ export class Session {
       this.fetches.delete(id);
       throw error;
     }
+    // A stream that is reset may be gone before it said which fetch it was for.
+    const giveUp = () => this.fetches.has(id) && !fetched.hasBegun && fetched.cancel();
+    fetched.request.end = () => setTimeout(giveUp, LOST_STREAM_MS);
+    setTimeout(giveUp, 10 * LOST_STREAM_MS);
     return fetched;
   }
 
@@ -443,6 +449,7 @@ export class Session {
     if (head?.kind === "subgroup") return this.readSubgroup(head, incoming);
     const target = head?.kind === "fetch" ? this.fetches.get(head.request) : undefined;
     if (target === undefined) return incoming.cancel("not wanted");
+    target.hasBegun = true;
     const decoder = new FetchDecoder(this.draft);
     try {
       await this.readObjects(incoming, decoder, target, true);

@@ -7,6 +7,7 @@ const END_OF_GROUP = 3;
 const GROUPS_KEPT_MAX = 1_000;
 /** The past is read this far ahead of playback. */
 const AHEAD_MS = 6_000;
+const STEP_GROUPS = 3;
 const RETRY_MS = 400;
 
 /** One track of a catalog. Frames go to `queue`, live arrivals to `edge`. */
@@ -44,17 +45,20 @@ export class Source {
       const before = at;
       try {
         at = await this.fetchFrom(at);
+        // There is nothing in these groups, and never will be.
+        if (at === before && at[0] + STEP_GROUPS < live) at = [at[0] + STEP_GROUPS, 0];
       } catch {
-        // Not held any more: nearer to live. Past live: not there yet.
+        // Not held any more: nearer to live.
         if (at[0] < live) at = [at[0] + Math.ceil((live - at[0]) / 2), 0];
       }
+      // Live is reached: what comes next is not there yet.
       if (at === before) await pause(RETRY_MS);
     }
   }
 
   async fetchFrom(start) {
     const { name } = this.track;
-    const range = { start, end: [start[0] + 2], priority: this.priority };
+    const range = { start, end: [start[0] + STEP_GROUPS - 1], priority: this.priority };
     this.subscription = await this.session.fetch(this.namespace, name, range);
     let next = start;
     for await (const object of this.subscription) {
@@ -62,7 +66,6 @@ export class Source {
       next = [object.group, object.object + 1];
     }
     if (next === start && this.subscription.ended !== "complete") throw new Error("not held");
-    // A whole group was read when the one after it was asked for as well.
     return next;
   }
 

@@ -121,7 +121,14 @@ impl Devtools {
         }
     }
 
-    /// Errors and warnings on a page's console so far.
+    /// Presses and releases a key.
+    pub fn press(&mut self, tab: &Tab, key: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            self.on(tab, "Input.dispatchKeyEvent", json!({ "type": kind, "key": key }));
+        }
+    }
+
+    /// Errors on a page's console so far.
     pub fn complaints(&mut self, tab: &Tab) -> Vec<String> {
         while self.next_message(Duration::ZERO) {}
         let of_tab = self.events.iter().filter(|event| event["sessionId"] == *tab.session);

@@ -8,6 +8,7 @@
 mod support;
 
 mod browser;
+mod codec;
 mod devtools;
 mod live;
 mod pages;

@@ -96,3 +96,24 @@ fn the_first_page_says_that_the_relay_works_and_what_is_live() {
     pictures_move(&mut browser, &tab, 2);
     assert_eq!(browser.complaints(&tab), [""; 0]);
 }
+
+#[test]
+fn a_viewer_goes_back_stops_and_returns_to_live_by_the_keyboard_alone() {
+    let demo = Demo::start();
+    let mut browser = Devtools::start();
+    let tab = browser.open(&demo.page("player.html?namespace=demo"), WIDE);
+    // So much that there is something to go back to.
+    browser.wait(&tab, "sluicePlayer.videoSource.groups.length > 3");
+    browser.press(&tab, "ArrowLeft");
+    browser.wait(&tab, "sluicePlayer.isShifted && sluicePlayer.latency > 2500");
+    pictures_move(&mut browser, &tab, 5);
+    browser.wait(&tab, "sluicePlayer.output.level > 0.01");
+    browser.press(&tab, "l");
+    browser.wait(&tab, "!sluicePlayer.isShifted && sluicePlayer.latency < 1500");
+    pictures_move(&mut browser, &tab, 2);
+    browser.press(&tab, " ");
+    browser.wait(&tab, "sluicePlayer.clock.isPaused && sluicePlayer.latency > 1500");
+    browser.press(&tab, " ");
+    pictures_move(&mut browser, &tab, 2);
+    assert_eq!(browser.complaints(&tab), [""; 0]);
+}
