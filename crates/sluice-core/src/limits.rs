@@ -39,6 +39,8 @@ pub struct Limits {
     /// while an origin that may have its track is away. Viewers of a track that an origin brought are
     /// kept for as long as they like.
     pub source_hold: Duration,
+    /// How long subgroups that a publisher left in the middle are kept open for another one.
+    pub subgroup_hold: Duration,
     /// How long an origin may take to answer. Then another is asked, or who waits is told.
     pub origin_wait: Duration,
     /// Longest wait for a publisher that a SUBSCRIBE may ask for.
@@ -88,6 +90,7 @@ impl Default for Limits {
             listing_bytes_max: 512 << 10,
             linger: Duration::from_secs(5),
             source_hold: Duration::from_secs(5),
+            subgroup_hold: Duration::from_secs(1),
             origin_wait: Duration::from_secs(5),
             rendezvous_max: Duration::from_secs(30),
             done_wait: Duration::from_secs(2),

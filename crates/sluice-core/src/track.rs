@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    DoneCode, GroupId, Location, RangeEnd, RequestError, RequestId, StreamCount, Token,
+    DoneCode, GroupId, Location, RangeEnd, RequestError, RequestId, ResetCode, StreamCount, Token,
     TrackProperties,
 };
 
@@ -139,6 +139,8 @@ pub(crate) struct Track {
     pub retry_at: Option<Instant>,
     /// How often they were.
     pub retries: u32,
+    /// Until then subgroups of a publisher that is gone are kept open.
+    pub release_at: Option<Instant>,
     /// Where its home was when it left: what came since was not passed on. Of what a publisher on
     /// this shard brings.
     pub left_at: Option<Location>,
@@ -176,6 +178,7 @@ impl Track {
             refused_by: BTreeSet::new(),
             retry_at: None,
             retries: 0,
+            release_at: None,
             left_at: None,
             new_group: NewGroup::default(),
             spare_until: None,
@@ -210,6 +213,23 @@ impl Track {
     pub fn rendezvous(&self) -> Option<Duration> {
         let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
         asked.filter_map(|asked| asked.rendezvous_timeout).filter(|wait| !wait.is_zero()).max()
+    }
+
+    /// A publisher is gone; what it was bringing is kept open until `until` if there are others.
+    pub fn lose_source(&mut self, source: SourceId, until: Instant) {
+        self.store.lose_source(source, ResetCode::Cancelled);
+        self.release_by(until);
+    }
+
+    /// The same for one stream of a publisher that is gone.
+    pub fn lose_feed(&mut self, feed: FeedKey, code: ResetCode, until: Instant) {
+        self.store.lose_feed(feed, code);
+        self.release_by(until);
+    }
+
+    fn release_by(&mut self, until: Instant) {
+        let at = self.release_at.map_or(until, |at| at.min(until));
+        self.release_at = self.store.is_holding().then_some(at);
     }
 
     /// The largest group that a viewer who waits for an answer asks for.
@@ -321,6 +341,7 @@ impl Track {
             .chain(self.hold_until)
             .chain(self.retry_at)
             .chain(self.spare_until)
+            .chain(self.release_at)
             .chain(answers)
             .min()
     }

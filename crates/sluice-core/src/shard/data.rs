@@ -181,10 +181,22 @@ impl Shard {
     fn stream_reset(&mut self, key: SessionKey, stream: StreamId, code: ResetCode, now: Instant) {
         let taken = self.entry_mut(key).and_then(|entry| entry.streams_in.remove(&stream));
         let Some(inbound) = taken else { return };
+        let is_lost = match code {
+            ResetCode::SessionClosed => true,
+            // Another shard cancels what it has no publisher for any more.
+            ResetCode::Cancelled => self.is_link(key),
+            _ => false,
+        };
+        let until = now + self.limits.subgroup_hold;
         if let Some(track) = self.tracks.get_mut(&inbound.track) {
-            track.store.reset(inbound.feed, code);
+            if is_lost {
+                track.lose_feed(inbound.feed, code, until);
+            } else {
+                track.store.reset(inbound.feed, code);
+            }
         }
         self.fresh.insert(inbound.track);
+        self.touched.insert(inbound.track);
         let is_fetch = self
             .tracks
             .get(&inbound.track)

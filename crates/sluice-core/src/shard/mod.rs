@@ -440,9 +440,10 @@ impl Shard {
         let streams: Vec<InStream> = entry.streams_in.drain().map(|(_, stream)| stream).collect();
         let roles: Vec<(RequestId, Role)> =
             entry.requests.iter().map(|(id, role)| (*id, role.clone())).collect();
+        let until = now + self.limits.subgroup_hold;
         for stream in streams {
             if let Some(track) = self.tracks.get_mut(&stream.track) {
-                track.store.reset(stream.feed, ResetCode::SessionClosed);
+                track.lose_feed(stream.feed, ResetCode::SessionClosed, until);
                 self.fresh.insert(stream.track);
             }
         }

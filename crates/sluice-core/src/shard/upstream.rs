@@ -350,6 +350,7 @@ impl Shard {
 
     /// Forgets publishers that said their last word and whose streams have all come.
     pub(super) fn finish_upstreams(&mut self, track_id: TrackId, now: Instant) {
+        let subgroup_hold = self.limits.subgroup_hold;
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         for upstream in track.upstreams.values_mut() {
             upstream.doubted_until.take_if(|at| now >= *at);
@@ -367,7 +368,7 @@ impl Shard {
             track.numbering.gone(counter);
             track.is_of_origin = upstream.origin_priority.is_some();
             if let Some(source) = upstream.source {
-                track.store.remove_source(source, ResetCode::Cancelled);
+                track.lose_source(source, now + subgroup_hold);
             }
             if let Some(entry) = self.entry_mut(who.session) {
                 entry.session.forget(who.request);
@@ -396,13 +397,14 @@ impl Shard {
     ) {
         self.forget(key, id);
         let counter = self.counter_of(key, id);
+        let subgroup_hold = self.limits.subgroup_hold;
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(upstream) = track.upstreams.remove(&Self::request_key(key, id)) else { return };
         track.numbering.gone(counter);
         track.is_of_origin = upstream.origin_priority.is_some();
         match upstream.source {
             Some(source) => {
-                track.store.remove_source(source, ResetCode::Cancelled);
+                track.lose_source(source, now + subgroup_hold);
                 self.fresh.insert(track_id);
                 let word = upstream.done.map(|(code, reason, ..)| (code, reason));
                 self.source_gone(track_id, word, now);
@@ -502,6 +504,10 @@ impl Shard {
         self.origins_due(track_id, now);
         self.finish_upstreams(track_id, now);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.release_at.take_if(|at| now >= *at).is_some() {
+            track.store.release();
+            self.fresh.insert(track_id);
+        }
         if track.hold_until.is_some_and(|at| now >= at) {
             track.hold_until = None;
             track.described = false;

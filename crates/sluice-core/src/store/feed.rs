@@ -107,7 +107,7 @@ pub(super) struct Current {
 pub(super) struct SubgroupFeed {
     start: SubgroupStart,
     /// Group and place of the subgroup in it, once something of it is stored.
-    attached: Option<(GroupKey, u32)>,
+    pub(super) attached: Option<(GroupKey, u32)>,
     /// The last object that is stored or was, to tell what follows it.
     previous: Option<ObjectId>,
     /// The last object id on the stream, whatever became of it.
@@ -144,7 +144,7 @@ impl TrackStore {
         self.feeds.try_remove(key.index as usize)
     }
 
-    fn subgroup_feed(&mut self, key: FeedKey) -> Option<&mut SubgroupFeed> {
+    pub(super) fn subgroup_feed(&mut self, key: FeedKey) -> Option<&mut SubgroupFeed> {
         match &mut self.feed_mut(key)?.kind {
             FeedKind::Subgroup(feed) => Some(feed),
             FeedKind::Fetch(_) => None,
@@ -194,6 +194,7 @@ impl TrackStore {
             if rules.priority == PriorityRule::Everywhere && differs(pinned, priority, default) {
                 return Err(MalformedTrack::SubgroupPriority { group: group.id, subgroup });
             }
+            group.subgroups[at as usize].is_held = false;
             group.subgroups[at as usize].feeding.push(Feeding { feed: key.index, reached });
             group.feeds += 1;
             Ok(at)

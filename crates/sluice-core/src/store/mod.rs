@@ -140,6 +140,8 @@ pub struct TrackStore {
     feeds: Slab<Feed>,
     generations: u32,
     sources: Slab<SourceRules>,
+    /// Subgroups that are kept open although their publisher is gone.
+    held: Vec<(GroupKey, u32)>,
     /// Feeds of fetches that have not ended.
     fetches: Vec<u32>,
     /// Logs in the order they began.
@@ -179,6 +181,7 @@ impl TrackStore {
             feeds: Slab::new(),
             generations: 0,
             sources: Slab::new(),
+            held: Vec::new(),
             fetches: Vec::new(),
             arrivals: VecDeque::new(),
             arrivals_next: 0,

@@ -2,8 +2,8 @@
 
 use sluice_proto::model::ResetCode;
 
-use super::TrackStore;
-use super::feed::Change;
+use super::feed::{Change, FeedKey};
+use super::{GroupKey, TrackStore};
 
 /// A publisher of the track, as one store knows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -56,7 +56,56 @@ impl TrackStore {
         if self.largest_source == Some(source) {
             self.largest_source = None;
         }
+        if self.sources.is_empty() { change.max(self.release()) } else { change }
+    }
+
+    /// A publisher is gone, as by [`remove_source`](Self::remove_source). If the track has others,
+    /// subgroups that it was bringing stay open until another brings them, or
+    /// [`release`](Self::release).
+    pub fn lose_source(&mut self, source: SourceId, code: ResetCode) -> Change {
+        for key in self.feeds_of(source) {
+            self.hold(key);
+        }
+        self.remove_source(source, code)
+    }
+
+    /// A stream was reset as its publisher is gone, which is another's: as by
+    /// [`lose_source`](Self::lose_source).
+    pub fn lose_feed(&mut self, key: FeedKey, code: ResetCode) -> Change {
+        self.hold(key);
+        self.reset(key, code)
+    }
+
+    /// Whether some subgroup is kept open for another publisher.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    fn hold(&mut self, key: FeedKey) {
+        if self.sources.len() > 1
+            && let Some((group, at)) = self.subgroup_feed(key).and_then(|feed| feed.attached)
+        {
+            self.set_held(group, at, true);
+            self.held.push((group, at));
+        }
+    }
+
+    /// No other publisher went on with the subgroups of one that is gone: they end.
+    pub fn release(&mut self) -> Change {
+        let mut change = Change::None;
+        for (group, at) in std::mem::take(&mut self.held) {
+            self.set_held(group, at, false);
+            change = change.max(self.settle(group, at));
+        }
         change
+    }
+
+    fn set_held(&mut self, group: GroupKey, at: u32, held: bool) {
+        self.with_group(group, |group| {
+            if let Some(subgroup) = group.subgroups.get_mut(at as usize) {
+                subgroup.is_held = held;
+            }
+        });
     }
 
     /// How many publishers there are.

@@ -84,6 +84,8 @@ pub(super) struct Subgroup {
     pub(super) objects: u64,
     /// How the last of its streams that failed did so.
     pub(super) failure: Option<ResetCode>,
+    /// Its publisher left, and another may go on with it.
+    pub(super) is_held: bool,
 }
 
 impl Subgroup {
@@ -99,6 +101,7 @@ impl Subgroup {
             highest: None,
             objects: 0,
             failure: None,
+            is_held: false,
         }
     }
 
@@ -107,9 +110,18 @@ impl Subgroup {
         self.objects == 0 && self.feeding.is_empty() && self.open.is_none()
     }
 
+    /// Whether a stream of it may still begin, or has.
+    fn is_awaited(&self) -> bool {
+        self.is_held || !self.feeding.is_empty()
+    }
+
     /// Whether some stream has not come to `object` yet.
     fn may_still_bring(&self, object: ObjectId) -> bool {
-        self.feeding.iter().any(|feeding| feeding.reached.is_none_or(|reached| reached < object))
+        self.is_held
+            || self
+                .feeding
+                .iter()
+                .any(|feeding| feeding.reached.is_none_or(|reached| reached < object))
     }
 }
 
@@ -205,7 +217,7 @@ impl Group {
                 true
             }
             Some((id, _)) if subgroup.may_still_bring(id) && !crowded => false,
-            None if !subgroup.feeding.is_empty() => false,
+            None if subgroup.is_awaited() => false,
             Some(_) | None => {
                 self.close_log(at, log, settled);
                 true

@@ -1,5 +1,7 @@
 //! PUBLISH from publishers and to viewers.
 
+use std::time::Duration;
+
 use sluice_proto::model::*;
 use sluice_proto::session::RequestEnd;
 use sluice_proto::wire::Draft;
@@ -184,5 +186,47 @@ fn a_reserved_namespace_is_neither_published_nor_subscribed_to() {
                 if offers { RequestCode::Uninterested } else { RequestCode::DoesNotExist };
             assert_eq!(code, refused, "{draft}: {request:?}");
         }
+    }
+}
+
+/// A relay of `shards` whose first publisher vanished in the middle of a group that its other
+/// publisher, on another shard if there is one, has not come to.
+fn left_in_the_middle(shards: usize) -> (Scene, PeerId, RequestId, PeerId, RequestId) {
+    let mut scene = Scene::sharded(shards);
+    let one = scene.peer_at(0, Draft::D18);
+    let other = scene.peer_at(shards - 1, Draft::D18);
+    for publisher in [one, other] {
+        scene.announce(publisher, "live/cam");
+    }
+    let viewer = scene.peer_at(shards / 2, Draft::D18);
+    let id = scene.subscribe(viewer, newest("video"));
+    let [upstream, later] =
+        [one, other].map(|publisher| scene.accept(publisher, SubscribeOk::default()));
+    scene.subscribe_ok(viewer, id);
+    scene.send(one, upstream, (1, 0), &[(0, "a"), (1, "b")]);
+    scene.lose(one);
+    assert_eq!(scene.places(viewer, id), [(1, 0), (1, 1)], "{shards} shards");
+    (scene, other, later, viewer, id)
+}
+
+#[test]
+fn a_group_goes_on_in_its_stream_when_the_other_publisher_comes_to_it_later() {
+    for shards in [1, 3] {
+        let (mut scene, other, upstream, viewer, id) = left_in_the_middle(shards);
+        scene.wait(Duration::from_millis(500));
+        scene.send(other, upstream, (1, 0), &[(1, "b"), (2, "c")]);
+        assert_eq!(scene.places(viewer, id), [(1, 2)], "{shards} shards");
+        assert_eq!(scene.stream_ends(viewer, id), [], "{shards} shards");
+    }
+}
+
+#[test]
+fn a_group_that_no_other_publisher_goes_on_with_ends_after_a_while() {
+    for shards in [1, 3] {
+        let (mut scene, _, _, viewer, id) = left_in_the_middle(shards);
+        assert_eq!(scene.stream_ends(viewer, id), [], "{shards} shards");
+        scene.wait(Duration::from_secs(2));
+        let ends = scene.stream_ends(viewer, id);
+        assert!(matches!(ends[..], [(1, StreamEnd::Reset(_))]), "{shards} shards: {ends:?}");
     }
 }
