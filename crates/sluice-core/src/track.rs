@@ -279,6 +279,11 @@ impl Track {
         self.upstreams.iter().any(|(who, up)| who.session == session && asked(up))
     }
 
+    /// Whether a source is being fetched from. Its end, which would end that too, waits for it.
+    pub fn is_asked_for_past(&self, who: &RequestKey) -> bool {
+        self.up_fetches.keys().any(|fetch| fetch.session == who.session)
+    }
+
     /// Subscriptions at origins beside which there are better sources: publishers of this relay, or
     /// origins of a better priority.
     pub fn spare_upstreams(&self) -> Vec<RequestKey> {
@@ -328,7 +333,8 @@ impl Track {
             Phase::Held { until } => Some(until),
             _ => None,
         });
-        let done = self.upstreams.values().filter_map(|up| up.done.as_ref().map(|done| done.3));
+        let ends = self.upstreams.iter().filter(|(who, _)| !self.is_asked_for_past(who));
+        let done = ends.filter_map(|(_, up)| up.done.as_ref().map(|done| done.3));
         let doubts = self.upstreams.values().filter_map(|up| up.doubted_until);
         let answers = self.upstreams.values().filter_map(|up| up.answer_by);
         let fetches = self.up_fetches.values().map(|fetch| fetch.until);

@@ -227,7 +227,7 @@ impl Shard {
         unknown: UnknownSpan,
         now: Instant,
     ) -> bool {
-        let Some(who) = self.fetch_source(track_id) else { return false };
+        let Some(who) = self.fetch_source(track_id, now) else { return false };
         let wait = self.limits.fetch_wait;
         let Some(track) = self.tracks.get(&track_id) else { return false };
         let name = track.key.name.clone();
@@ -302,6 +302,7 @@ impl Shard {
         self.changed(inbound.track, key, result);
         self.fresh.insert(inbound.track);
         self.touched.insert(inbound.track);
+        self.finish_upstreams(inbound.track, now);
         true
     }
 

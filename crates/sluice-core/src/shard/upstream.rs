@@ -358,7 +358,7 @@ impl Shard {
         let finished: Vec<RequestKey> = track
             .upstreams
             .iter()
-            .filter(|(_, upstream)| upstream.is_finished(now))
+            .filter(|(who, upstream)| upstream.is_finished(now) && !track.is_asked_for_past(who))
             .map(|(who, _)| *who)
             .collect();
         for who in finished {
@@ -566,21 +566,15 @@ impl Shard {
         }
     }
 
-    /// Whether a source may still bring objects, and which is the best to fetch from.
-    pub(super) fn fetch_source(&self, track_id: TrackId) -> Option<RequestKey> {
+    /// Which source is the best to fetch from: the one that is furthest, and better one that has
+    /// not said its last word. For long after that it is not asked any more.
+    pub(super) fn fetch_source(&self, track_id: TrackId, now: Instant) -> Option<RequestKey> {
         let track = self.tracks.get(&track_id)?;
         let best = track.store.largest_source();
-        let mut found = None;
-        for (who, upstream) in &track.upstreams {
-            if !upstream.is_established() {
-                continue;
-            }
-            if upstream.source == best {
-                return Some(*who);
-            }
-            found = found.or(Some(*who));
-        }
-        found
+        let in_time = |up: &Upstream| up.done.as_ref().is_none_or(|(.., until)| now < *until);
+        let accepted = track.upstreams.iter().filter(|(_, up)| up.source.is_some() && in_time(up));
+        let rank = |(_, up): &(&RequestKey, &Upstream)| (up.done.is_some(), up.source != best);
+        accepted.min_by_key(rank).map(|(who, _)| *who)
     }
 
     /// The largest location of a track as viewers are told it.

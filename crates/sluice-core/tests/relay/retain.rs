@@ -68,3 +68,29 @@ fn what_has_expired_is_asked_of_the_publisher_and_is_not_passed_off_as_absent() 
         assert_eq!(scene.places(viewer, newest), [(2, 0)], "{draft}");
     }
 }
+
+#[test]
+fn a_publisher_that_ends_its_track_is_still_asked_for_the_beginning_of_its_last_group() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let publisher = scene.peer(draft);
+        scene.announce(publisher, "live/cam");
+        let viewer = scene.peer(draft);
+        let id = scene.subscribe(viewer, newest("video"));
+        // Two objects of the group were published before the relay came.
+        let upstream = scene.accept(publisher, largest(7, 1));
+        scene.subscribe_ok(viewer, id);
+        let out = scene.send(publisher, upstream, (7, 0), &[(2, "c")]);
+        let fetch = scene.request(viewer, fetch_groups(7, 7));
+        let (asked, request) = scene.asked(publisher).expect("the publisher is asked");
+        assert!(matches!(request, Request::Fetch(_)), "{draft}: {request:?}");
+        scene.finish(&out);
+        scene.session(publisher).publish_done(upstream, DoneCode::TrackEnded, "");
+        scene.wait(Duration::from_millis(300));
+        let end = RangeEnd { group: GroupId(7), object: Some(ObjectId(1)) };
+        scene.answer_fetch(publisher, asked, end, &[(7, 0, "a"), (7, 1, "b")]);
+        assert_eq!(scene.places(viewer, fetch), [(7, 0), (7, 1), (7, 2)], "{draft}");
+        assert_eq!(scene.places(viewer, id), [(7, 2)], "{draft}");
+        assert_eq!(scene.done(viewer, id).code, DoneCode::TrackEnded, "{draft}");
+    }
+}
