@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use quinn_proto::congestion::CubicConfig;
 use quinn_proto::{IdleTimeout, TransportConfig, VarInt};
+use ring::hmac;
+use rustls::pki_types::PrivateKeyDer;
 use sluice_proto::transport::PeerCredit;
 
 use crate::congestion::MeteredFactory;
@@ -112,6 +114,18 @@ pub struct NetSecrets {
     pub shared: [u8; 32],
     /// Different on each shard and in each process: connection ids and padding derive from it.
     pub seed: [u8; 32],
+}
+
+impl NetSecrets {
+    /// A shared secret for the owner of a private key, the same after each start. With it, peers of
+    /// a server that died learn from the next one at its address that their connection is over (RFC
+    /// 9000 §10.3.2), instead of waiting for their idle timeout.
+    pub fn shared_of(key: &PrivateKeyDer<'_>) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.secret_der());
+        let mut secret = [0; 32];
+        secret.copy_from_slice(hmac::sign(&key, b"sluice shared secret").as_ref());
+        secret
+    }
 }
 
 /// Everything that a [`Net`](crate::Net) is told when it is made.

@@ -20,7 +20,7 @@ pub struct Dial<'a> {
     /// How MOQT is to be carried.
     pub via: Via,
     /// How long the handshake may take, and silence after that, where it is not what the limits say.
-    /// A quarter of it is when a silent server is asked whether it is there.
+    /// A quarter of it, or a second, is when a silent server is asked whether it is there.
     pub patience: Option<Duration>,
 }
 

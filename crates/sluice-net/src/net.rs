@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use quinn_proto::{ConnectionHandle, DatagramEvent, EndpointEvent, Incoming};
@@ -51,6 +51,9 @@ pub enum NetEvent {
         reason: CloseReason,
     },
 }
+
+/// Longest silence before a server is asked whether it is there, where the dial says how patient to be.
+const KEEP_ALIVE_MAX: Duration = Duration::from_secs(1);
 
 /// Counters of a [`Net`] since it was made.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -181,7 +184,7 @@ impl Net {
                 let limits = NetLimits {
                     handshake_timeout: patience,
                     idle_timeout: patience,
-                    keep_alive: patience / 4,
+                    keep_alive: (patience / 4).min(KEEP_ALIVE_MAX),
                     ..(*self.limits).clone()
                 };
                 let transport = Arc::new(limits.transport());

@@ -94,7 +94,8 @@ fn video_arrives_frame_by_frame_through_three_relays_of_different_drafts() {
     let places = [Place::new(), Place::new(), Place::new()];
     let (newest, oldest) = (Draft::ALL[0], Draft::ALL[Draft::ALL.len() - 1]);
     let hop = |at: usize, scheme: &str, draft: Draft| {
-        places[at].start(&[places[at - 1].entry(scheme, &format!(r#", "drafts": [{draft}]"#))], &[])
+        places[at]
+            .start(&[places[at - 1].entry(scheme, &format!(r#", "drafts": ["{draft}"]"#))], &[])
     };
     let first = places[0].start(&[], &[]);
     let middle = hop(1, "https", oldest);
@@ -105,7 +106,8 @@ fn video_arrives_frame_by_frame_through_three_relays_of_different_drafts() {
     for (publisher, viewer) in [(newest, oldest), (oldest, newest)] {
         let options = ["--packaging", "cmaf"];
         let way = Way { scheme: "moqt", publisher, viewer, options: &options };
-        transfer_over([&first, &last], &TEN_SECONDS, &format!("live/{publisher}-{viewer}"), &way);
+        let name = format!("live/{publisher}-{viewer}");
+        transfer_over([&first, &last], &TEN_SECONDS, &name, &way);
     }
 }
 

@@ -69,7 +69,7 @@ impl Chain {
     fn start_one(places: &[Place; 3], at: usize, hops: [(&str, Draft); 2]) -> Relay {
         let Some(before) = at.checked_sub(1) else { return places[0].start(&[], &SOON) };
         let (scheme, draft) = hops[before];
-        let drafts = format!(r#", "drafts": [{draft}]"#);
+        let drafts = format!(r#", "drafts": ["{draft}"]"#);
         places[at].start(&[places[before].entry(scheme, &drafts)], &SOON)
     }
 
@@ -123,6 +123,45 @@ fn a_chain_of_three_relays_carries_every_draft_to_every_draft() {
             assert!(matches!(watch.next().await, Some(NamespaceNews::Announced(_))));
         });
     }
+}
+
+/// A relay of 2023/24 knows neither names of drafts nor what else there is today.
+#[test]
+fn an_origin_that_speaks_draft_01_alone_is_found_out_and_serves_every_draft() {
+    let places = [Place::new(), Place::new(), Place::new()];
+    let exact = r#", "tracknamespace": "live/cam""#;
+    let old = ["--drafts", "01"];
+    let first = places[0].start(&[], &[]);
+    let middle = places[1].start(&[places[0].entry("https", exact)], &[&SOON[..], &old].concat());
+    let last = places[2].start(&[places[1].entry("https", exact)], &SOON);
+    for relay in [&middle, &last] {
+        let there = relay.logged(&["origin is there"]);
+        assert!(there.contains("draft=\"01\""), "{there}");
+    }
+    run(async {
+        let (_publisher, mut writer) = publisher(&first, Draft::D20).await;
+        let mut readers = Vec::new();
+        for draft in Draft::ALL {
+            let viewer = last.connect("moqt", draft).await;
+            let reader = viewer.subscribe(track(), Join::NextObject).await.unwrap();
+            readers.push((viewer, reader));
+        }
+        writer.wanted().await.unwrap();
+        for object in 0..3 {
+            writer.write(Object::new(1, object, vec![7; 20_000])).await.unwrap();
+        }
+        for (_, reader) in &mut readers {
+            let mut seen = Vec::new();
+            while seen.len() < 3 {
+                let (place, payload) = next(reader).await;
+                assert_eq!(payload.len(), 20_000);
+                seen.push(place);
+            }
+            // Each comes on a stream of its own.
+            seen.sort();
+            assert_eq!(seen, ["1/0", "1/1", "1/2"]);
+        }
+    });
 }
 
 /// Writes an object each 20 ms, a group of 25 of them, wherever it is told to, for ever.
@@ -258,6 +297,19 @@ fn viewers_on_all_workers_of_a_relay_have_what_its_origin_has() {
             assert_eq!(next(reader).await, ("1/0".to_owned(), b"two".to_vec()));
         }
     });
+}
+
+#[test]
+fn an_origin_that_died_and_is_there_again_is_noticed_long_before_its_timeout() {
+    let (origin, edge) = (Place::new(), Place::new());
+    let mut first = origin.start(&[], &[]);
+    // Longer than this test waits for anything.
+    let relay = edge.start(&[origin.entry("moqt", "")], &["--origin-timeout", "300s"]);
+    relay.logged(&["origin is there"]);
+    kill(&mut first);
+    let _again = origin.start(&[], &[]);
+    relay.logged(&["origin lost"]);
+    relay.logged_after(&["origin is there"], 1);
 }
 
 /// A publisher with a session to each of two origins, and fifty viewers at a relay that has both.

@@ -90,11 +90,13 @@ impl Relay {
         let (sockets, address, web) = listen(settings)?;
         let offered = settings.drafts.offered();
         let protocols: Vec<&str> = offered.iter().map(|draft| draft.token()).collect();
+        let shared = NetSecrets::shared_of(&certificate.key);
         let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
             .map_err(|error| certificate::explained(error, settings))?;
         let seats = seats(sockets)?;
         let origins = (origins, board.clone());
-        let (mailboxes, finished) = start_workers(settings, &plan, seats, &tls, origins)?;
+        let keys = (&tls, shared);
+        let (mailboxes, finished) = start_workers(settings, &plan, seats, keys, origins)?;
         let has_web = web.is_some();
         if let Some(listener) = web {
             start_web(listener, &certificate.sha256, board, settings)?;
@@ -272,11 +274,10 @@ fn start_workers(
     settings: &RelaySettings,
     plan: &MemoryPlan,
     seats: Vec<Seat>,
-    tls: &ServerTls,
+    (tls, shared): (&ServerTls, [u8; 32]),
     (origins, board): (Vec<OriginSettings>, OriginBoard),
 ) -> Result<(Vec<Mailbox>, Receiver<()>)> {
     let (done, finished) = channel();
-    let shared = random()?;
     let placement_key = u64::from_le_bytes(random()?);
     let relay = RelayId(u64::from_le_bytes(random()?));
     let scoping = if settings.scoped { Scoping::ByAuthorityAndPath } else { Scoping::One };

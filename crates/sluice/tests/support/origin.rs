@@ -1,12 +1,28 @@
 //! Relays that are each other's origins.
 
-use std::net::UdpSocket;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tempfile::TempDir;
 
 use super::{Relay, pem_text};
+
+/// Ports below those that systems give to whoever asks for any: none of them is taken by a client
+/// while its relay is restarted.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// An address on loopback that is free, for UDP and TCP.
+fn free_address() -> String {
+    let seed = RandomState::new().hash_one(std::process::id());
+    (0..PORTS.len() as u64)
+        .map(|step| PORTS.start + (seed.wrapping_add(step) % PORTS.len() as u64) as u16)
+        .map(|port| format!("127.0.0.1:{port}"))
+        .find(|address| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok())
+        .expect("a free port")
+}
 
 /// Where a relay is, and its certificate: it can be started there again and again.
 pub struct Place {
@@ -34,9 +50,8 @@ impl Place {
             std::fs::write(&path, text).expect("written");
             path
         };
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
         Place {
-            address: free.local_addr().expect("bound").to_string(),
+            address: free_address(),
             certificate: write("certificate.pem", pem_text("CERTIFICATE", certificate.der())),
             key: write("key.pem", pem_text("PRIVATE KEY", key.serialized_der())),
             folder,

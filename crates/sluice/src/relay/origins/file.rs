@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 use sluice_client::Target;
 use sluice_core::Offer;
 use sluice_proto::model::TrackNamespace;
+use sluice_proto::transport::Carrier;
 use sluice_proto::wire::Draft;
 
-use crate::settings::SettingValue;
+use crate::settings::{ServedDrafts, SettingValue};
 
 /// Most entries; further ones are a mistake.
 const ORIGINS_MAX: usize = 256;
@@ -185,7 +186,7 @@ impl<'a> EntryReader<'a> {
         let offers = self.offers();
         let target = self.target();
         let certificates = self.certificates();
-        let drafts = self.drafts(drafts);
+        let drafts = self.drafts(drafts, target.as_ref());
         let priority = self.priority();
         let target = target?;
         let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| target.to_string());
@@ -306,21 +307,31 @@ impl<'a> EntryReader<'a> {
         Vec::new()
     }
 
-    fn drafts(&mut self, spoken: &[Draft]) -> Vec<Draft> {
+    /// What is offered. Draft 01 has only WebTransport.
+    fn drafts(&mut self, spoken: &[Draft], target: Option<&Target>) -> Vec<Draft> {
         let field = "drafts";
-        let text = match self.value(field) {
-            None => return spoken.to_vec(),
-            Some(Value::Array(list)) => {
-                list.iter().map(Value::to_string).collect::<Vec<_>>().join(",").replace('"', "")
-            }
-            Some(other) => other.to_string().replace('"', ""),
+        let is_raw = target.is_some_and(|target| target.carrier == Carrier::Quic);
+        let carried = |draft: &&Draft| !is_raw || Draft::ALL.contains(draft);
+        let spoken: Vec<Draft> = spoken.iter().filter(carried).copied().collect();
+        // As --drafts has them: JSON knows no 01.
+        let as_text = |value: &Value| match value.as_u64() {
+            Some(number) => format!("{number:02}"),
+            None => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
         };
-        match Vec::<Draft>::parse(&text) {
-            Ok(drafts) => {
+        let text = match self.value(field) {
+            None => return spoken,
+            Some(Value::Array(list)) => list.iter().map(as_text).collect::<Vec<_>>().join(","),
+            Some(other) => as_text(other),
+        };
+        match ServedDrafts::parse(&text) {
+            Ok(ServedDrafts(drafts)) => {
                 let common: Vec<Draft> =
                     spoken.iter().copied().filter(|draft| drafts.contains(draft)).collect();
                 if common.is_empty() {
-                    self.mistake(field, format!("{text}: none of them is in --drafts"));
+                    self.mistake(
+                        field,
+                        format!("{text}: none of them is in --drafts, or can be had over moqt://"),
+                    );
                 }
                 common
             }
@@ -364,7 +375,7 @@ mod tests {
         let file = folder.path().join("origins.json");
         std::fs::write(&file, text).unwrap();
         std::fs::write(folder.path().join("no.pem"), "nothing").unwrap();
-        let reading = Reading::of(&file, &Draft::ALL);
+        let reading = Reading::of(&file, &Draft::SERVED);
         let prefix = format!("{}: ", file.display());
         let said = reading.mistakes.iter().map(Mistake::to_string);
         let path = format!("{}/", folder.path().display());
@@ -398,7 +409,7 @@ mod tests {
                 "origincertpath": "./my-cert.pem" } ] }"#,
         )
         .unwrap();
-        let reading = Reading::of(&file, &Draft::ALL);
+        let reading = Reading::of(&file, &Draft::SERVED);
         assert_eq!(reading.mistakes, []);
         let origin = &reading.origins[0];
         assert_eq!((origin.name.as_str(), origin.guid.as_str()), ("test", "3ea8"));
@@ -407,7 +418,7 @@ mod tests {
         assert_eq!(origin.authinfo.as_deref(), Some("my super secret"));
         assert_eq!(origin.target.to_string(), "https://localhost:4455/moq");
         assert_eq!(origin.certificates, [made.certificate]);
-        assert_eq!((&origin.drafts[..], origin.priority), (&Draft::ALL[..], 0));
+        assert_eq!((&origin.drafts[..], origin.priority), (&Draft::SERVED[..], 0));
     }
 
     #[test]
@@ -420,7 +431,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("origins.json");
         std::fs::write(&file, text).unwrap();
-        let reading = Reading::of(&file, &Draft::ALL);
+        let reading = Reading::of(&file, &Draft::SERVED);
         assert_eq!(reading.mistakes, []);
         let origin = &reading.origins[0];
         assert_eq!(origin.name, "moqt://[::1]/a");
@@ -476,7 +487,7 @@ mod tests {
             ["unknown field `origin`: remove it, `origins` is the only one"]
         );
         assert_eq!(complaints("[]"), ["holds no object: begin with {\"origins\": [ ... ]}"]);
-        let reading = Reading::of(Path::new("/nowhere/origins.json"), &Draft::ALL);
+        let reading = Reading::of(Path::new("/nowhere/origins.json"), &Draft::SERVED);
         assert_eq!(
             reading.mistakes[0].to_string(),
             "/nowhere/origins.json: cannot be read (No such file or directory (os error 2)): check \
@@ -496,7 +507,7 @@ mod tests {
         };
         let text = format!(r#"{{"origins": [{}, {}]}}"#, entry("one"), entry("two"));
         std::fs::write(&file, text).unwrap();
-        let reading = Reading::of(&file, &Draft::ALL);
+        let reading = Reading::of(&file, &Draft::SERVED);
         let names: Vec<&str> = reading.origins.iter().map(|origin| origin.name.as_str()).collect();
         assert_eq!(names, ["one"]);
         let complaint = "origins[1] \"two\", guid: `1` is the guid of origins[0] too: give each \

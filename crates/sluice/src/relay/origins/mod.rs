@@ -19,6 +19,7 @@ use sluice_net::{ConnectionKey, Net};
 use sluice_proto::model::Token;
 use sluice_proto::session::{SessionConfig, SessionEnd, SessionLimits};
 use sluice_proto::transport::CloseReason;
+use sluice_proto::wire::Draft;
 
 use super::memory::ORIGIN_WINDOW_BYTES;
 use crate::settings::RelaySettings;
@@ -40,7 +41,7 @@ pub fn read(settings: &RelaySettings) -> Result<Vec<OriginSettings>> {
     if settings.scoped {
         bail!("--origins cannot be had with --scoped: origins serve every path alike");
     }
-    let mut reading = Reading::of(path, &settings.drafts.offered());
+    let mut reading = Reading::of(path, &settings.drafts.0);
     for origin in &reading.origins {
         if let Err(error) = origin.target.addresses() {
             let host = &origin.target.host;
@@ -112,8 +113,38 @@ struct Link {
     config: SessionConfig,
     step: Step,
     failures: u32,
+    /// Whether the next session opens as the clients of 2023/24 do. Such a server takes nothing else
+    /// and chooses no protocol, as some of a later draft do not either: so both are tried.
+    opens_named: bool,
     /// What the shard said of the end of its session.
     end: Option<String>,
+}
+
+impl Link {
+    /// Those that the next session may speak.
+    fn drafts(&self) -> Vec<Draft> {
+        match self.opens_named {
+            true => named(&self.settings.drafts),
+            false => newer(&self.settings.drafts),
+        }
+    }
+}
+
+impl OriginSettings {
+    /// Whether it may speak drafts that are agreed on, and the one that is not.
+    fn speaks_both(&self) -> bool {
+        !newer(&self.drafts).is_empty() && !named(&self.drafts).is_empty()
+    }
+}
+
+/// Those that peers agree on by a name or a list of versions.
+fn newer(drafts: &[Draft]) -> Vec<Draft> {
+    drafts.iter().copied().filter(|draft| Draft::ALL.contains(draft)).collect()
+}
+
+/// The others.
+fn named(drafts: &[Draft]) -> Vec<Draft> {
+    drafts.iter().copied().filter(|draft| !Draft::ALL.contains(draft)).collect()
 }
 
 /// Waiting → looking up → dialing → up; from each of them back to waiting.
@@ -164,7 +195,8 @@ impl Origins {
             let base = SessionConfig { limits, tokens: tokens(&settings), ..base.clone() };
             let config = settings.target.session(&settings.drafts, base);
             let step = Step::Waiting { until: now };
-            Ok(Link { settings, tls, config, step, failures: 0, end: None })
+            let opens_named = newer(&settings.drafts).is_empty();
+            Ok(Link { settings, tls, config, step, failures: 0, opens_named, end: None })
         };
         let links = origins.into_iter().map(link).collect::<Result<Vec<Link>>>()?;
         Ok(Origins { links, patience, reach, board, seed, ending: false })
@@ -214,7 +246,7 @@ impl Origins {
                 remote,
                 server_name: &link.settings.target.host,
                 tls: &link.tls,
-                via: link.settings.target.via(&link.settings.drafts),
+                via: link.settings.target.via(&link.drafts()),
                 patience: Some(self.patience),
             };
             match net.connect(now, dial) {
@@ -237,7 +269,8 @@ impl Origins {
         let index = self.of_connection(key)?;
         let link = &self.links[index];
         let is_first = matches!(&link.step, Step::Dialing { session: None, .. });
-        Some((OriginId(index as u16), is_first.then(|| link.config.clone())))
+        let config = || SessionConfig { drafts: link.drafts(), ..link.config.clone() };
+        Some((OriginId(index as u16), is_first.then(config)))
     }
 
     /// The shard has a session on that connection.
@@ -304,9 +337,18 @@ impl Origins {
                 if !connections.is_empty() && !of_session {
                     return;
                 }
+                if of_session && link.settings.speaks_both() {
+                    link.opens_named = !link.opens_named;
+                }
             }
-            Step::Up { since, .. } if now.duration_since(*since) >= STEADY => link.failures = 0,
-            _ => {}
+            Step::Up { since, .. } => {
+                // What comes after it may know more.
+                link.opens_named &= !link.settings.speaks_both();
+                if now.duration_since(*since) >= STEADY {
+                    link.failures = 0;
+                }
+            }
+            Step::Waiting { .. } | Step::LookingUp => {}
         }
         let said = link.end.take();
         let why = said.unwrap_or_else(|| explain(reason, &link.settings));
