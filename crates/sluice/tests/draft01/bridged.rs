@@ -28,44 +28,48 @@ fn placed(mut objects: Vec<Object>) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn viewers_of_every_draft_get_what_a_publisher_of_2024_sends() {
-    let relay = Relay::start(&[]);
-    within_patience(async {
-        let mut encoder = Page::open(&relay, PUBLISHER).await;
-        encoder.announce("vc/room", Some("secret")).await;
-        for (index, (draft, scheme)) in
-            Draft::ALL.into_iter().flat_map(|d| [(d, "moqt"), (d, "https")]).enumerate()
-        {
-            let (id, name) = (index as u64, format!("{scheme}-{draft}"));
-            let viewer = relay.connect(scheme, draft).await;
-            let subscribe = viewer.subscribe(track("vc/room", &name), Join::NextObject);
-            let accept = async {
-                // What the publisher showed itself stands in for a viewer that shows nothing.
-                let said = encoder.hear().await;
-                let (namespace, secret) = ("vc/room".to_owned(), Some("secret".to_owned()));
-                let asked = Said::Subscribe { namespace, name: name.clone(), secret };
-                assert_eq!(said, Some(asked));
-                encoder.say(&bytes::subscribe_ok("vc/room", &name, id)).await;
-            };
-            let (reader, ()) = tokio::join!(subscribe, accept);
-            let mut reader = reader.unwrap();
-            let frame = vec![index as u8; 200_000];
-            let mut seen = Vec::new();
-            let sent = [((1, 0), &b"key"[..]), ((1, 1), &frame), ((2, 0), b"next key")];
-            for (order, (at, payload)) in (0..).zip(sent) {
-                encoder.send(id, at, order, payload).await;
-                // Without ends of groups the library gives up a group once a later one is there.
-                seen.push(next(&mut reader).await);
-            }
-            assert!(seen.iter().all(|object| object.properties.is_empty()), "{name}");
-            let expected = [
-                ("1/0".to_owned(), b"key".to_vec()),
-                ("1/1".to_owned(), vec![index as u8; 200_000]),
-                ("2/0".to_owned(), b"next key".to_vec()),
-            ];
-            assert_eq!(placed(seen), expected, "{name}");
-            viewer.close().await;
+    for workers in ["1", "3"] {
+        let relay = Relay::start(&["--workers", workers]);
+        within_patience(to_viewers(&relay));
+    }
+}
+
+async fn to_viewers(relay: &Relay) {
+    let mut encoder = Page::open(relay, PUBLISHER).await;
+    encoder.announce("vc/room", Some("secret")).await;
+    for (index, (draft, scheme)) in
+        Draft::ALL.into_iter().flat_map(|d| [(d, "moqt"), (d, "https")]).enumerate()
+    {
+        let (id, name) = (index as u64, format!("{scheme}-{draft}"));
+        let viewer = relay.connect(scheme, draft).await;
+        let subscribe = viewer.subscribe(track("vc/room", &name), Join::NextObject);
+        let accept = async {
+            // What the publisher showed itself stands in for a viewer that shows nothing.
+            let said = encoder.hear().await;
+            let (namespace, secret) = ("vc/room".to_owned(), Some("secret".to_owned()));
+            let asked = Said::Subscribe { namespace, name: name.clone(), secret };
+            assert_eq!(said, Some(asked));
+            encoder.say(&bytes::subscribe_ok("vc/room", &name, id)).await;
+        };
+        let (reader, ()) = tokio::join!(subscribe, accept);
+        let mut reader = reader.unwrap();
+        let frame = vec![index as u8; 200_000];
+        let mut seen = Vec::new();
+        let sent = [((1, 0), &b"key"[..]), ((1, 1), &frame), ((2, 0), b"next key")];
+        for (order, (at, payload)) in (0..).zip(sent) {
+            encoder.send(id, at, order, payload).await;
+            // Without ends of groups the library gives up a group once a later one is there.
+            seen.push(next(&mut reader).await);
         }
-    });
+        assert!(seen.iter().all(|object| object.properties.is_empty()), "{name}");
+        let expected = [
+            ("1/0".to_owned(), b"key".to_vec()),
+            ("1/1".to_owned(), vec![index as u8; 200_000]),
+            ("2/0".to_owned(), b"next key".to_vec()),
+        ];
+        assert_eq!(placed(seen), expected, "{name}");
+        viewer.close().await;
+    }
 }
 
 #[test]
@@ -126,43 +130,47 @@ async fn publish(client: &Client, namespace: &str, name: &str) -> sluice_client:
 
 #[test]
 fn a_viewer_of_2024_gets_what_publishers_of_every_draft_send() {
-    let relay = Relay::start(&[]);
-    within_patience(async {
-        let mut player = Page::open(&relay, SUBSCRIBER).await;
-        for (draft, scheme) in
-            Draft::ALL.into_iter().flat_map(|draft| [(draft, "moqt"), (draft, "https")])
-        {
-            let namespace = format!("live/{scheme}-{draft}");
-            let publisher = relay.connect(scheme, draft).await;
-            let mut writer = publish(&publisher, &namespace, "video").await;
-            let id = player.subscribe(&namespace, "video").await;
-            writer.wanted().await.unwrap();
-            writer.write(Object::new(1, 0, "key")).await.unwrap();
-            writer.write(Object::new(1, 1, vec![9; 150_000])).await.unwrap();
-            writer.end_group(GroupId(1));
-            // Nothing that a deployed peer could read.
-            writer.write(Object::new(2, 0, "")).await.unwrap();
-            writer.write(Object::new(2, 1, "last")).await.unwrap();
-            writer.end_group(GroupId(2));
-            let objects = player.objects(3).await;
-            let seen: Vec<_> = objects.iter().map(|o| (o.place(), o.read.clone())).collect();
-            let expected = [
-                ("1/0".to_owned(), b"key".to_vec()),
-                ("1/1".to_owned(), vec![9; 150_000]),
-                ("2/1".to_owned(), b"last".to_vec()),
-            ];
-            assert_eq!(seen, expected, "{namespace}");
-            assert!(objects.iter().all(|object| object.track_id == id), "{namespace}");
-            // Priority 128 half way up, and later objects above earlier ones.
-            assert!(objects.iter().all(|o| o.order >> 44 == 127), "{namespace}");
-            assert!(objects.is_sorted_by_key(|object| object.order), "{namespace}");
-            writer.finish().await.unwrap();
-            let end = player.hear().await;
-            let last = (2, 1);
-            assert_eq!(end, Some(Said::SubscribeFin { name: "video".into(), last }), "{namespace}");
-            publisher.close().await;
-        }
-    });
+    for workers in ["1", "3"] {
+        let relay = Relay::start(&["--workers", workers]);
+        within_patience(from_publishers(&relay));
+    }
+}
+
+async fn from_publishers(relay: &Relay) {
+    let mut player = Page::open(relay, SUBSCRIBER).await;
+    for (draft, scheme) in
+        Draft::ALL.into_iter().flat_map(|draft| [(draft, "moqt"), (draft, "https")])
+    {
+        let namespace = format!("live/{scheme}-{draft}");
+        let publisher = relay.connect(scheme, draft).await;
+        let mut writer = publish(&publisher, &namespace, "video").await;
+        let id = player.subscribe(&namespace, "video").await;
+        writer.wanted().await.unwrap();
+        writer.write(Object::new(1, 0, "key")).await.unwrap();
+        writer.write(Object::new(1, 1, vec![9; 150_000])).await.unwrap();
+        writer.end_group(GroupId(1));
+        // Nothing that a deployed peer could read.
+        writer.write(Object::new(2, 0, "")).await.unwrap();
+        writer.write(Object::new(2, 1, "last")).await.unwrap();
+        writer.end_group(GroupId(2));
+        let objects = player.objects(3).await;
+        let seen: Vec<_> = objects.iter().map(|o| (o.place(), o.read.clone())).collect();
+        let expected = [
+            ("1/0".to_owned(), b"key".to_vec()),
+            ("1/1".to_owned(), vec![9; 150_000]),
+            ("2/1".to_owned(), b"last".to_vec()),
+        ];
+        assert_eq!(seen, expected, "{namespace}");
+        assert!(objects.iter().all(|object| object.track_id == id), "{namespace}");
+        // Priority 128 half way up, and later objects above earlier ones.
+        assert!(objects.iter().all(|o| o.order >> 44 == 127), "{namespace}");
+        assert!(objects.is_sorted_by_key(|object| object.order), "{namespace}");
+        writer.finish().await.unwrap();
+        let end = player.hear().await;
+        let last = (2, 1);
+        assert_eq!(end, Some(Said::SubscribeFin { name: "video".into(), last }), "{namespace}");
+        publisher.close().await;
+    }
 }
 
 #[test]
