@@ -5,6 +5,9 @@
 //! | `test` | everything that has to pass before a change lands; `.ci/run` calls it |
 //! | `sim` | runs the whole relay in simulation, many seeds of it |
 //! | `matrix` | writes what the drafts' matrix finds into the documents |
+//! | `screenshots` | writes pictures of all pages into `docs/screenshots` |
+//! | `accessibility` | has axe-core, from npm, look at all pages |
+//! | `watch` | watches a broadcast in a browser for a long time: sound, picture, memory |
 //! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
 //! | `layers` | checks that crates depend only downwards |
 //! | `licences` | checks licences, sources and version floors of all dependencies |
@@ -25,6 +28,9 @@ const USAGE: &str = "usage: cargo xtask <task>
   test     every check and test; installs or names what is missing
   sim      the relay in simulation: [--seeds N] [--from S] [--seed S] [--shards K] [--lane model|quic]
   matrix   every draft with every other: writes the tables of README.md and docs/interop.md
+  screenshots    pictures of all pages, light and dark, wide and phone, into docs/screenshots
+  accessibility  axe-core, from npm, looks at all pages
+  watch    [--minutes N]: a browser watches itself for 10 minutes: sound, picture, memory
   fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
   layers   do crates depend only downwards?
   licences may we use what we use?
@@ -37,6 +43,10 @@ fn main() -> Result<()> {
         ["test", ref options @ ..] => test::run(options),
         ["sim", ref options @ ..] => sim(options),
         ["matrix"] => matrix(),
+        ["screenshots"] => browser("looks::", &[("SLUICE_WRITE_SCREENSHOTS", "1")]),
+        ["accessibility"] => accessibility(),
+        ["watch"] => browser("long::", &[("SLUICE_WATCH_MINUTES", "10")]),
+        ["watch", "--minutes", minutes] => browser("long::", &[("SLUICE_WATCH_MINUTES", minutes)]),
         ["fuzz", ref options @ ..] => fuzz::run(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
@@ -55,4 +65,19 @@ fn sim(options: &[&str]) -> Result<()> {
 fn matrix() -> Result<()> {
     let test = ["test", "--locked", "--package", "sluice", "--test", "independent", "matrix"];
     shell::run_with("cargo", &test, &[("SLUICE_WRITE_MATRIX", "1")])
+}
+
+/// Tests that do more when they are told to.
+fn browser(tests: &str, environment: &[(&str, &str)]) -> Result<()> {
+    let test = ["test", "--locked", "--package", "sluice", "--test", "browser", tests];
+    shell::run_with("cargo", &[&test[..], &["--", "--nocapture"]].concat(), environment)
+}
+
+/// The checker is fetched when it is wanted: it is no part of the project.
+fn accessibility() -> Result<()> {
+    let folder = shell::root().join("target/axe");
+    let place = folder.to_string_lossy();
+    shell::run("npm", &["install", "--no-save", "--prefix", &place, "axe-core@4"])?;
+    let script = folder.join("node_modules/axe-core/axe.min.js");
+    browser("looks::", &[("SLUICE_AXE", &script.to_string_lossy())])
 }

@@ -46,16 +46,17 @@ async function openSource() {
   } catch (error) {
     stream = undefined;
     $("#cover").hidden = false;
-    return say($("#error"), sourceFault(error));
+    say($("#error"), sourceFault(error));
+    return;
   }
-  if (stream === undefined) return undefined;
+  if (stream === undefined) return;
   $("#preview").srcObject = stream;
   $("#preview").play().catch(() => {});
   $("#cover").hidden = stream.getVideoTracks().length > 0;
   $("#cover-text").textContent = "Sound only.";
-  $("#start").disabled = stream.getTracks().length === 0;
   await listDevices();
-  return offerCodecs();
+  await offerCodecs();
+  $("#start").disabled = stream.getTracks().length === 0;
 }
 
 function sourceFault({ name, message }) {

@@ -18,14 +18,14 @@ const SOME_BYTES: usize = 60_000;
 const LATENCY_MAX_MS: u32 = 300;
 
 /// A browser with the encoder page on air and the player page open.
-struct Live {
-    browser: Devtools,
+pub struct Live {
+    pub browser: Devtools,
     address: SocketAddr,
     encoder: Tab,
 }
 
 impl Live {
-    fn start(relay: &Relay, settings: &str) -> Live {
+    pub fn start(relay: &Relay, settings: &str) -> Live {
         let address = relay.address;
         let mut browser = Devtools::start();
         let page = format!("http://{address}/encoder.html?namespace={NAMESPACE}&{settings}");
@@ -39,7 +39,7 @@ impl Live {
         Live { browser, address, encoder }
     }
 
-    fn watch(&mut self) -> Tab {
+    pub fn watch(&mut self) -> Tab {
         let address = self.address;
         let page = format!("http://{address}/player.html?namespace={NAMESPACE}");
         self.browser.open(&page, WIDE)

@@ -11,6 +11,8 @@ mod browser;
 mod codec;
 mod devtools;
 mod live;
+mod long;
+mod looks;
 mod pages;
 
 use std::collections::BTreeMap;

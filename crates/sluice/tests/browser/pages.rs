@@ -22,13 +22,13 @@ pub const PIXELS: &str = "(() => {
 })()";
 
 /// `sluice demo` on a free port.
-struct Demo {
+pub struct Demo {
     child: Child,
     authority: String,
 }
 
 impl Demo {
-    fn start() -> Demo {
+    pub fn start() -> Demo {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
             .args(["demo", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
@@ -44,7 +44,7 @@ impl Demo {
         Demo { child, authority }
     }
 
-    fn page(&self, name: &str) -> String {
+    pub fn page(&self, name: &str) -> String {
         format!("http://{}/{name}", self.authority)
     }
 }
