@@ -95,6 +95,8 @@ pub(crate) struct Downstream {
     /// Bytes handed over since we gave up some that had been handed over: these may only have
     /// taken their place.
     replacing: Option<u64>,
+    /// Bytes that the connection took.
+    pub sent_bytes: u64,
 }
 
 impl Downstream {
@@ -119,6 +121,7 @@ impl Downstream {
             kind: None,
             stuck_since: None,
             replacing: None,
+            sent_bytes: 0,
         }
     }
 
@@ -317,6 +320,11 @@ impl Downstream {
         next
     }
 
+    /// Bytes that wait for its connection.
+    pub fn lag_bytes(&self, store: &TrackStore) -> u64 {
+        self.lag(store).0
+    }
+
     /// Bytes that wait, the groups they are of, and since when the oldest waits.
     fn lag(&self, store: &TrackStore) -> (u64, usize, Option<Instant>) {
         let mut groups: SmallVec<[GroupId; 8]> = SmallVec::new();
@@ -443,6 +451,7 @@ impl Downstream {
                 self.datagrams = before;
                 return;
             }
+            self.sent_bytes += total;
             self.kind.get_or_insert(Kind::Datagrams);
         }
     }
@@ -468,6 +477,7 @@ impl Downstream {
         }
         if served.1 > 0 {
             self.kind.get_or_insert(Kind::Subgroups);
+            self.sent_bytes += served.1;
             self.made_progress(served.1, transport);
         }
         served.0

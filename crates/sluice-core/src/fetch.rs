@@ -42,6 +42,8 @@ pub(crate) struct DownFetch {
     asks: u8,
     /// Where it stood when it last asked, and how often it asked there.
     asked_at: Option<(Location, u8)>,
+    /// Bytes that the connection took.
+    pub sent_bytes: u64,
 }
 
 /// What came of serving a fetch.
@@ -70,6 +72,7 @@ impl DownFetch {
             pending: SmallVec::new(),
             asks: 0,
             asked_at: None,
+            sent_bytes: 0,
         }
     }
 
@@ -116,14 +119,15 @@ impl DownFetch {
         let Some(stream) = self.stream else { return Fetched::Over };
         loop {
             if !self.pending.is_empty() {
-                match transport.write(stream, &mut self.pending) {
-                    Ok(written) if !written.complete => {
-                        self.pending.retain(|chunk| !chunk.is_empty());
-                        return Fetched::Full;
-                    }
-                    Ok(_) => self.pending.clear(),
-                    Err(_) => return Fetched::Over,
+                let Ok(written) = transport.write(stream, &mut self.pending) else {
+                    return Fetched::Over;
+                };
+                self.sent_bytes += written.bytes as u64;
+                if !written.complete {
+                    self.pending.retain(|chunk| !chunk.is_empty());
+                    return Fetched::Full;
                 }
+                self.pending.clear();
             }
             let room = transport.send_room();
             if room == 0 {

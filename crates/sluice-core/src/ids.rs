@@ -1,6 +1,8 @@
 //! Names of what a shard owns.
 
 use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 use sluice_proto::model::{FullTrackName, RequestId};
 
@@ -14,6 +16,16 @@ pub struct SessionKey {
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+impl FromStr for SessionKey {
+    type Err = ParseIntError;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (index, generation) = text.split_once('.').unwrap_or((text, ""));
+        Ok(Self { index: index.parse()?, generation: generation.parse()? })
     }
 }
 

@@ -27,6 +27,7 @@ mod numbering;
 mod origin;
 mod out_stream;
 mod placement;
+mod report;
 mod shard;
 pub mod store;
 mod timers;
@@ -37,4 +38,8 @@ pub use limits::Limits;
 pub use notice::{Census, Notice, PeerName};
 pub use origin::{Offer, OriginId, OriginTerms, RelayId};
 pub use placement::{Placement, ShardId};
+pub use report::{
+    Gauge, GaugeOf, NamespaceReport, Overview, RequestReport, ScopeName, SessionReport,
+    SubscriptionId, SubscriptionReport, TrackReport, Traffic,
+};
 pub use shard::{Scoping, Shard, ShardMessage, Transports};

@@ -4,6 +4,7 @@
 //! asked for, whatever else is published.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use sluice_proto::model::{Interest, TrackNamespace};
 
@@ -70,6 +71,22 @@ impl NamespaceTree {
             .take_while(|((of, namespace), _)| *of == scope && prefix.is_prefix_of(namespace))
             .map(|((_, namespace), _)| namespace.clone())
             .collect()
+    }
+
+    /// Namespaces of a scope after one, in order, with who has each.
+    pub fn published_after<'a>(
+        &'a self,
+        scope: ScopeId,
+        after: Option<&TrackNamespace>,
+    ) -> impl Iterator<Item = (&'a TrackNamespace, &'a BTreeSet<Source>)> + use<'a> {
+        let from = match after {
+            Some(after) => Bound::Excluded((scope, after.clone())),
+            None => Bound::Included((scope, TrackNamespace::default())),
+        };
+        self.published
+            .range((from, Bound::Unbounded))
+            .take_while(move |((of, _), _)| *of == scope)
+            .map(|((_, namespace), sources)| (namespace, sources))
     }
 
     /// Someone wants to hear of a prefix.

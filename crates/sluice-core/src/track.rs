@@ -14,6 +14,7 @@ use crate::ids::{Part, RequestKey, SessionKey, TrackKey};
 use crate::new_group::NewGroup;
 use crate::numbering::Numbering;
 use crate::origin::OriginId;
+use crate::report::Traffic;
 use crate::store::{FeedKey, FetchSpan, SourceId, TrackStore};
 
 /// How an upstream subscription came about.
@@ -154,6 +155,9 @@ pub(crate) struct Track {
     pub hold_until: Option<Instant>,
     /// Memory as last counted in the shard's sum.
     pub counted_bytes: usize,
+    /// What publishers brought, and bytes that viewers were sent; other shards are neither.
+    pub arrived: Traffic,
+    pub sent_bytes: u64,
 }
 
 impl Track {
@@ -185,6 +189,8 @@ impl Track {
             linger_until: None,
             hold_until: None,
             counted_bytes: 0,
+            arrived: Traffic::default(),
+            sent_bytes: 0,
         }
     }
 

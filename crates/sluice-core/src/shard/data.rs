@@ -11,7 +11,8 @@ use sluice_proto::transport::StreamId;
 
 use super::{InStream, Role, Shard};
 use crate::ids::{SessionKey, TrackId};
-use crate::store::{Change, MalformedTrack, SubgroupStart};
+use crate::report::Traffic;
+use crate::store::{Change, FeedKey, MalformedTrack, SubgroupStart, TrackStore};
 
 impl Shard {
     pub(super) fn handle_data(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
@@ -47,16 +48,21 @@ impl Shard {
             }
             SessionEvent::FetchOpened { stream, id } => self.fetch_stream_opened(key, stream, id),
             SessionEvent::Object { stream, head } => {
-                self.with_feed(key, stream, |store, feed| store.handle_object(feed, &head, now));
+                let work = |store: &mut TrackStore, feed| store.handle_object(feed, &head, now);
+                self.with_feed(key, stream, Traffic::OBJECT, work);
             }
             SessionEvent::FetchItem { stream, mut item } => {
                 if self.is_link(key) {
                     doubt_delivery(&mut item);
                 }
-                self.with_feed(key, stream, |s, feed| s.handle_fetch_item(feed, &item, now));
+                let is_object = matches!(item, FetchItem::Object(_));
+                let arrived = if is_object { Traffic::OBJECT } else { Traffic::default() };
+                let work = |store: &mut TrackStore, feed| store.handle_fetch_item(feed, &item, now);
+                self.with_feed(key, stream, arrived, work);
             }
             SessionEvent::Payload { stream, data } => {
-                self.with_feed(key, stream, |store, feed| store.handle_payload(feed, &data));
+                let work = |store: &mut TrackStore, feed| store.handle_payload(feed, &data);
+                self.with_feed(key, stream, Traffic::payload(data.len()), work);
             }
             SessionEvent::DataFinished { stream } => self.stream_finished(key, stream, now),
             SessionEvent::DataReset { stream, code } => self.stream_reset(key, stream, code, now),
@@ -67,6 +73,8 @@ impl Shard {
                     return;
                 };
                 let result = track.store.handle_datagram(source, &head, &payload, now);
+                let arrived = Traffic { objects: 1, bytes: payload.len() as u64 };
+                self.count_arrived(key, track_id, arrived);
                 self.changed(track_id, key, result);
             }
             SessionEvent::Malformed { id, violation } => {
@@ -121,6 +129,7 @@ impl Shard {
         if let Some(entry) = self.entry_mut(key) {
             entry.streams_in.insert(stream, InStream { track: track_id, request: id, feed });
         }
+        self.count_arrived(key, track_id, Traffic::OBJECT);
         self.changed(track_id, key, change);
     }
 
@@ -136,17 +145,26 @@ impl Shard {
         &mut self,
         key: SessionKey,
         stream: StreamId,
-        work: impl FnOnce(
-            &mut crate::store::TrackStore,
-            crate::store::FeedKey,
-        ) -> Result<Change, MalformedTrack>,
+        arrived: Traffic,
+        work: impl FnOnce(&mut TrackStore, FeedKey) -> Result<Change, MalformedTrack>,
     ) {
         let Some(inbound) = self.entry(key).and_then(|e| e.streams_in.get(&stream)).copied() else {
             return;
         };
+        self.count_arrived(key, inbound.track, arrived);
         let Some(track) = self.tracks.get_mut(&inbound.track) else { return };
         let result = work(&mut track.store, inbound.feed);
         self.changed(inbound.track, key, result);
+    }
+
+    /// Counts what a publisher brought. What another shard brings was counted there.
+    fn count_arrived(&mut self, key: SessionKey, track: TrackId, arrived: Traffic) {
+        let Some(entry) = self.entry_mut(key).filter(|entry| entry.link.is_none()) else { return };
+        entry.arrived += arrived;
+        self.arrived += arrived;
+        if let Some(track) = self.tracks.get_mut(&track) {
+            track.arrived += arrived;
+        }
     }
 
     pub(super) fn changed(

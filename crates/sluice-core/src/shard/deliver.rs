@@ -13,6 +13,7 @@ use crate::ids::{RequestKey, SessionKey, TrackId};
 use crate::limits::Limits;
 use crate::notice::Notice;
 use crate::out_stream::Served;
+use crate::placement::ShardId;
 use crate::store::UnknownSpan;
 use crate::track::Track;
 
@@ -131,7 +132,8 @@ impl Shard {
         for (_, stream) in orphans {
             entry.session.reset_data(transport, stream, ResetCode::Cancelled);
         }
-        let limits = if entry.link.is_some() { link_limits } else { limits };
+        let (is_peer, before) = (entry.link.is_none(), entry.sent_bytes);
+        let limits = if is_peer { limits } else { link_limits };
         entry.session.flush(transport, now);
         if entry.session.is_closed() {
             return;
@@ -141,6 +143,9 @@ impl Shard {
         let full = serving.serve(candidates);
         serving.settle(full);
         entry.session.flush(transport, now);
+        if is_peer {
+            self.sent_bytes += entry.sent_bytes - before;
+        }
     }
 
     fn finish_serving(&mut self, key: SessionKey, after: After, now: Instant) {
@@ -230,7 +235,10 @@ impl Serving<'_> {
                 down.pause(session, *transport, ResetCode::Cancelled);
             }
             down.refresh(&track.store);
+            let before = down.sent_bytes;
             down.serve_datagrams(*id, &mut track.store, session, *transport);
+            let sent = down.sent_bytes - before;
+            count_sent(&mut entry.sent_bytes, &mut track.sent_bytes, entry.link, sent);
             if let Some(timeout) = shorter(down.object_timeout, track.object_timeout) {
                 let wake = down.expire(timeout, &track.store, session, *transport, *now);
                 after.wake = after.wake.into_iter().chain(wake).min();
@@ -272,7 +280,11 @@ impl Serving<'_> {
         let Some(fetch) = track.fetches.get_mut(&who) else { return false };
         let (store, session) = (&mut track.store, &mut self.entry.session);
         let (limits, now) = (self.limits, self.now);
-        match fetch.serve(candidate.request, store, session, self.transport, limits, now) {
+        let before = fetch.sent_bytes;
+        let fetched = fetch.serve(candidate.request, store, session, self.transport, limits, now);
+        let (entry, sent) = (&mut self.entry, fetch.sent_bytes - before);
+        count_sent(&mut entry.sent_bytes, &mut track.sent_bytes, entry.link, sent);
+        match fetched {
             Fetched::Full => return true,
             Fetched::Ask(span) => self.after.asks.push((candidate.track, who, span)),
             Fetched::Over => {
@@ -300,7 +312,12 @@ impl Serving<'_> {
         let shift = removed.iter().filter(of_same).filter(|(.., at)| *at < index).count();
         let (store, session) = (&mut track.store, &mut self.entry.session);
         let request = candidate.request;
-        match down.serve(index - shift, request, store, session, self.transport, self.limits) {
+        let before = down.sent_bytes;
+        let at = index - shift;
+        let served = down.serve(at, request, store, session, self.transport, self.limits);
+        let (entry, sent) = (&mut self.entry, down.sent_bytes - before);
+        count_sent(&mut entry.sent_bytes, &mut track.sent_bytes, entry.link, sent);
+        match served {
             Served::Full => return true,
             Served::Over => removed.push((candidate.track, request, index)),
             Served::Idle | Served::NoCredit => {}
@@ -334,6 +351,14 @@ impl Serving<'_> {
                 after.ended.push((*track_id, *id, *code, reason.clone()));
             }
         }
+    }
+}
+
+/// Counts bytes of objects that a connection took, for their track too if it is not another shard.
+fn count_sent(of_session: &mut u64, of_track: &mut u64, link: Option<ShardId>, bytes: u64) {
+    *of_session += bytes;
+    if link.is_none() {
+        *of_track += bytes;
     }
 }
 

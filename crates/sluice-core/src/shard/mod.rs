@@ -3,7 +3,7 @@
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
 //! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
 //! the shard asks of publishers, `origins` of other relays, `namespaces` who is told of namespaces,
-//! `data` objects coming in, `retain` what of the past is kept, `fetching` fetches and fills,
+//! `data` objects coming in, `retain` what of the past is kept, `report` what people are told who ask, `fetching` fetches and fills,
 //! `deliver` objects going out.
 
 mod data;
@@ -16,6 +16,7 @@ mod namespaces;
 mod origins;
 mod publisher;
 mod remote;
+mod report;
 mod retain;
 mod spread;
 mod subscriber;
@@ -42,6 +43,7 @@ use crate::namespace::NamespaceTree;
 use crate::notice::{Census, Notice, PeerName};
 use crate::origin::{Offer, OriginId, Origins, RelayId};
 use crate::placement::{Placement, ShardId};
+use crate::report::Traffic;
 use crate::store::{FeedKey, Payloads, TrackStore};
 use crate::timers::Timers;
 use crate::track::Track;
@@ -128,6 +130,11 @@ struct SessionEntry {
     held_bytes: usize,
     /// Whether it has a publisher's window.
     has_window: bool,
+    /// What the peer calls itself.
+    implementation: Option<String>,
+    /// What it brought, and bytes of objects that it was sent.
+    arrived: Traffic,
+    sent_bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -190,10 +197,16 @@ pub struct Shard {
     held_bytes: usize,
     /// Sessions with a publisher's window.
     windows: usize,
+    /// What publishers brought, and bytes that viewers were sent, since the start.
+    arrived: Traffic,
+    sent_bytes: u64,
     drain: Drain,
     drain_linger: Duration,
     notices: VecDeque<Notice>,
 }
+
+/// What is kept of a peer's name for itself; the rest is cut off.
+const IMPLEMENTATION_CHARS_MAX: usize = 100;
 
 /// Lines for people that wait; the oldest are dropped.
 const NOTICES_MAX: usize = 4096;
@@ -229,6 +242,8 @@ impl Shard {
             sweep_at: None,
             held_bytes: 0,
             windows: 0,
+            arrived: Traffic::default(),
+            sent_bytes: 0,
             drain: Drain::No,
             drain_linger: Duration::from_millis(250),
             notices: VecDeque::new(),
@@ -265,6 +280,9 @@ impl Shard {
             told_unpublished: false,
             held_bytes: 0,
             has_window: false,
+            implementation: None,
+            arrived: Traffic::default(),
+            sent_bytes: 0,
         };
         let index = self.sessions.insert(entry) as u32;
         let key = SessionKey { index, generation };
@@ -358,6 +376,7 @@ impl Shard {
         }
         if let Some(entry) = self.entry_mut(session) {
             entry.scope = scope;
+            entry.implementation = implementation.as_deref().map(shortened);
         }
         self.open_links(scope, now);
         self.greet_relay(session, implementation.as_deref().and_then(RelayId::of));
@@ -735,4 +754,9 @@ impl Shard {
     fn request_key(session: SessionKey, request: RequestId) -> RequestKey {
         RequestKey { session, request }
     }
+}
+
+/// A peer's name for itself, as far as it is kept.
+fn shortened(name: &str) -> String {
+    name.chars().take(IMPLEMENTATION_CHARS_MAX).collect()
 }

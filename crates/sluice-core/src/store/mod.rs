@@ -279,6 +279,11 @@ impl TrackStore {
         })
     }
 
+    /// How many groups are stored.
+    pub fn groups_len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// The largest group stored.
     pub fn newest_group(&self) -> Option<GroupId> {
         self.by_id.last_key_value().map(|(&id, _)| id)

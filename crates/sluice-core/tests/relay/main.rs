@@ -2,6 +2,7 @@
 
 mod origins;
 mod publish;
+mod report;
 mod retain;
 mod scene;
 mod shards;

@@ -122,6 +122,11 @@ impl Scene {
         }
     }
 
+    /// Its shards.
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.workers.iter().map(|worker| &worker.shard)
+    }
+
     /// A peer of `draft`, set up.
     pub fn peer(&mut self, draft: Draft) -> PeerId {
         self.peer_at(0, draft)
