@@ -474,7 +474,7 @@ fn mistakes_in_the_file_stop_the_relay_unless_it_may_go_on_without() {
     relay.logged(&["priorty: unknown field"]);
     relay.logged(&["origin is there"]);
     relay.logged(&["origin not reached", "its name has no address", "tried again"]);
-    let url = format!("http://{}/origins", relay.address);
+    let url = format!("http://{}/api/v1/overview", relay.address);
     let status = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
     assert!(status.contains(r#""state":"up""#) && status.contains(r#""state":"down""#), "{status}");
 }

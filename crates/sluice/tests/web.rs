@@ -2,38 +2,8 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use support::Relay;
-
-/// An answer as it came.
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        let of =
-            |line: &&str| line.split_once(':').is_some_and(|(n, _)| n.eq_ignore_ascii_case(name));
-        Some(self.head.lines().find(of)?.split_once(':')?.1.trim())
-    }
-}
-
-/// Asks with further header lines.
-fn ask(relay: &Relay, path: &str, lines: &str) -> Answer {
-    let mut stream = TcpStream::connect(relay.address).expect("the port answers on TCP");
-    let host = if lines.contains("Host:") { "" } else { "Host: localhost\r\n" };
-    write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{lines}\r\n").expect("sent");
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("answered");
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head and a body");
-    let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head, body: bytes[end + 4..].to_vec() }
-}
+use support::http::ask;
 
 #[test]
 fn the_relay_serves_its_pages_under_a_strict_policy() {
@@ -65,10 +35,10 @@ fn pages_are_for_those_that_the_operator_names() {
     assert_eq!(ask(&own, "/player.html", "").status, 200);
     assert_eq!(ask(&own, "/player.html", "Host: camera.example:4433\r\n").status, 200);
     assert_eq!(ask(&own, "/player.html", foreign).status, 404, "a name that is not this machine's");
-    assert_eq!(ask(&own, "/origins", foreign).status, 404);
+    assert_eq!(ask(&own, "/api/v1/overview", foreign).status, 404);
     let all = Relay::start(&["--web"]);
     assert_eq!(ask(&all, "/player.html", foreign).status, 200);
-    assert_eq!(ask(&all, "/origins", foreign).status, 404, "the pages alone are for all");
+    assert_eq!(ask(&all, "/api/v1/overview", foreign).status, 404, "the pages alone are for all");
     let none = Relay::start(&["--web=off"]);
     assert_eq!(ask(&none, "/player.html", "").status, 404);
     let root = ask(&none, "/", "");

@@ -305,8 +305,11 @@ impl Shard {
 
     /// The connection of a session is gone without a word to the session.
     pub fn lose_session(&mut self, key: SessionKey, reason: &str, now: Instant) {
-        if self.entry(key).is_some() {
-            self.end_session(key, SessionEnd::Lost(reason.to_owned()), now);
+        match self.entry(key).map(|entry| entry.session.is_closed()) {
+            Some(false) => self.end_session(key, SessionEnd::Lost(reason.to_owned()), now),
+            // Its end was told already, or is about to be.
+            Some(true) => self.drain_events(key, now),
+            None => {}
         }
     }
 

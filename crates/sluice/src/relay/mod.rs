@@ -1,10 +1,12 @@
 //! `sluice relay`: certificates, workers, the small web server, signals.
 
 mod certificate;
+mod faults;
 mod log;
 mod memory;
 mod origins;
 mod quiet;
+mod survey;
 mod web;
 mod worker;
 
@@ -29,10 +31,13 @@ use crate::exit;
 use crate::settings::{self, Audience, ByteSize, RelaySettings};
 use crate::signals::Signals;
 use certificate::Certificate;
+use faults::FaultBoard;
 use memory::MemoryPlan;
 use origins::file::OriginSettings;
 use origins::status::OriginBoard;
 use origins::{Origins, Reach};
+use survey::Surveyor;
+use web::Api;
 use worker::{Mailbox, Team, Worker, WorkerMessage};
 
 /// More than any machine has use for; connection ids have room for as many shards.
@@ -96,10 +101,11 @@ impl Relay {
         let seats = seats(sockets)?;
         let origins = (origins, board.clone());
         let keys = (&tls, shared);
-        let (mailboxes, finished) = start_workers(settings, &plan, seats, keys, origins)?;
+        let (team, finished) = start_workers(settings, &plan, seats, keys, origins)?;
         let has_web = web.is_some();
         if let Some(listener) = web {
-            start_web(listener, &certificate.sha256, board, settings)?;
+            let api = Api::new(Surveyor::new(team.mailboxes.clone()), team.faults, board, &plan);
+            start_web(listener, &certificate.sha256, api, settings)?;
         }
         Ok(Relay {
             address,
@@ -108,7 +114,7 @@ impl Relay {
             certificate_sha256: certificate.sha256,
             is_development: certificate.is_development,
             plan,
-            mailboxes,
+            mailboxes: team.mailboxes,
             finished,
         })
     }
@@ -276,7 +282,7 @@ fn start_workers(
     seats: Vec<Seat>,
     (tls, shared): (&ServerTls, [u8; 32]),
     (origins, board): (Vec<OriginSettings>, OriginBoard),
-) -> Result<(Vec<Mailbox>, Receiver<()>)> {
+) -> Result<(Team, Receiver<()>)> {
     let (done, finished) = channel();
     let placement_key = u64::from_le_bytes(random()?);
     let relay = RelayId(u64::from_le_bytes(random()?));
@@ -286,7 +292,7 @@ fn start_workers(
     let mailbox = |seat: &Seat| Mailbox::new(seat.sender.clone(), seat.udp.waker());
     let mailboxes: Vec<Mailbox> = seats.iter().map(mailbox).collect();
     let undrained = Arc::new(AtomicUsize::new(mailboxes.len()));
-    let team = Team { mailboxes: mailboxes.clone(), undrained };
+    let team = Team { mailboxes, undrained, faults: FaultBoard::default() };
     let terms = origins::terms(&origins);
     let mut origins = Some(origins);
     for (number, seat) in seats.into_iter().enumerate() {
@@ -315,7 +321,7 @@ fn start_workers(
             })
             .context("cannot start a thread")?;
     }
-    Ok((mailboxes, finished))
+    Ok((team, finished))
 }
 
 fn session_config(settings: &RelaySettings, relay: RelayId) -> SessionConfig {
@@ -402,13 +408,13 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 fn start_web(
     listener: TcpListener,
     sha256: &str,
-    origins: OriginBoard,
+    api: Api,
     settings: &RelaySettings,
 ) -> Result<()> {
     let drafts: Vec<String> = Draft::SERVED.iter().map(Draft::to_string).collect();
     let state = web::WebState {
         certificate_sha256: sha256.to_owned(),
-        origins,
+        api,
         pages: settings.web_dir.clone().map_or(web::Pages::Embedded, web::Pages::Folder),
         pages_for: settings.web,
         api_for: settings.api,
@@ -422,7 +428,7 @@ fn start_web(
         ),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()
         .context("cannot start the web server")?;
     std::thread::Builder::new()

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sluice_core::{Notice, OriginId, SessionKey, Shard, ShardId, ShardMessage, Transports};
 use sluice_net::ids::shard_of;
@@ -17,9 +17,11 @@ use sluice_proto::session::{ReadProgress, SessionConfig};
 use sluice_proto::transport::{Carrier, PeerInfo, Side, Transport};
 use sluice_udp::{Datagram, LoopWaker, UdpLoop};
 
+use super::faults::FaultBoard;
 use super::log;
 use super::origins::Origins;
 use super::quiet::QuietSessions;
+use super::survey::{Question, Seen};
 
 /// What other threads tell a worker.
 pub enum WorkerMessage {
@@ -36,6 +38,8 @@ pub enum WorkerMessage {
     Datagram(Datagram),
     /// The addresses of an origin, the second of the other family, were looked up.
     Found(OriginId, std::io::Result<(SocketAddr, Option<SocketAddr>)>),
+    /// Someone wants to know what is here.
+    Question(Question),
     /// Nothing but a reason to look up: all workers are drained.
     Finish,
 }
@@ -91,6 +95,8 @@ pub struct Team {
     pub mailboxes: Vec<Mailbox>,
     /// How many are not drained yet.
     pub undrained: Arc<AtomicUsize>,
+    /// What went wrong lately.
+    pub faults: FaultBoard,
 }
 
 /// A worker.
@@ -107,6 +113,7 @@ pub struct Worker {
     /// Connections that have more to read than one turn takes.
     unread: BTreeSet<ConnectionKey>,
     quiet: QuietSessions,
+    faults: FaultBoard,
     origins: Origins,
     draining: bool,
     /// The others were told that nothing is left here.
@@ -144,6 +151,7 @@ impl Worker {
             net: Net::new(net),
             shard,
             config,
+            faults: team.faults.clone(),
             team,
             inbox,
             sessions: HashMap::new(),
@@ -269,6 +277,10 @@ impl Worker {
                 WorkerMessage::Found(id, found) => {
                     self.origins.dial(id, found, &mut self.net, now);
                 }
+                WorkerMessage::Question(question) => {
+                    let Self { shard, net, connections, .. } = self;
+                    question(Seen { shard, net, connections, now });
+                }
                 WorkerMessage::Finish => {}
             }
         }
@@ -368,6 +380,7 @@ impl Worker {
                 self.origins.note_end(peer.session, end);
             }
             log::write(&notice);
+            self.faults.note(self.number, &notice, SystemTime::now());
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod client;
 pub mod ffmpeg;
+pub mod http;
 pub mod origin;
 pub mod quic;
 pub mod tool;

@@ -53,7 +53,7 @@ impl OriginStatus {
         }
     }
 
-    fn to_json(&self, now: Instant) -> Value {
+    pub fn to_json(&self, now: Instant) -> Value {
         let (state, detail) = match &self.state {
             OriginState::Connecting => ("connecting", json!({})),
             OriginState::Up { since, draft } => {
@@ -97,12 +97,6 @@ impl OriginBoard {
     /// All of them, in the order of the file.
     pub fn list(&self) -> Vec<OriginStatus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The same as JSON.
-    pub fn to_json(&self, now: Instant) -> String {
-        let list: Vec<Value> = self.list().iter().map(|status| status.to_json(now)).collect();
-        json!({ "origins": list }).to_string()
     }
 }
 

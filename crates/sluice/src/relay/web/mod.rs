@@ -1,11 +1,12 @@
 //! HTTP on TCP of the relay's port: the pages for browsers, the development certificate's hash, a word
-//! for people who ask in a terminal, and how the origins are.
+//! for people who ask in a terminal, and what the relay does now.
 
+mod api;
+mod ids;
 mod pages;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, State};
@@ -15,16 +16,15 @@ use axum::routing::get;
 
 use crate::settings::Audience;
 
-use super::origins::status::OriginBoard;
+pub use api::Api;
 pub use pages::Pages;
 
 /// What the web side knows of the relay.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WebState {
     /// SHA-256 of the certificate, lower-case hexadecimal.
     pub certificate_sha256: String,
-    /// How the origins are.
-    pub origins: OriginBoard,
+    pub api: Api,
     pub pages: Pages,
     /// Who gets the pages, and who is told what the relay does.
     pub pages_for: Audience,
@@ -53,7 +53,7 @@ fn router(state: Arc<WebState>) -> Router {
             "/certificate.sha256",
             get(async |State(state): Web| text(state.certificate_sha256.clone())),
         )
-        .route("/origins", get(origins))
+        .nest("/api/v1", api::routes(state.clone()))
         .fallback(page)
         .with_state(state)
 }
@@ -77,15 +77,6 @@ async fn page(
     } else {
         StatusCode::NOT_FOUND.into_response()
     }
-}
-
-/// How the origins are.
-async fn origins(State(state): Web, ConnectInfo(peer): Peer, headers: HeaderMap) -> Response {
-    if !state.serves(state.api_for, peer, &headers) {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (kind, state.origins.to_json(Instant::now())).into_response()
 }
 
 impl WebState {
