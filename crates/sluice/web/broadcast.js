@@ -144,7 +144,7 @@ export class Broadcaster extends EventTarget {
   /** Gives up groups that the network is too slow for, and lowers the bitrate. */
   check(now) {
     for (const track of this.pictures) {
-      if (track.waitingMs < WAITING_MS_MAX) continue;
+      if (track.isSkipping || track.waitingMs < WAITING_MS_MAX) continue;
       track.drop();
       this.keyWanted = true;
       if (now - (this.loweredAt ?? -Infinity) > 1_000) this.setFactor(Math.max(LOWEST, this.factor * LOWER), now);

@@ -3,6 +3,9 @@
 import { connect } from "./session.js";
 import { pause } from "./source.js";
 
+/** What is listed where the draft cannot list everything. */
+const PREFIXES_14 = ["live", "demo"];
+
 export const query = new URLSearchParams(location.search);
 
 /** The relay of this page: that which served it, unless `?relay=` names another. */
@@ -53,10 +56,12 @@ export async function followLive(handle, failed = () => {}) {
     try {
       const session = await connect(relay);
       const tell = () => handle([...live].sort(), session);
-      await session.subscribeNamespace([], {
-        added: (fields) => (live.add(fields.join("/")), tell()),
-        removed: (fields) => (live.delete(fields.join("/")), tell()),
-      });
+      for (const prefix of session.draft.isOldest ? PREFIXES_14 : [""]) {
+        await session.subscribeNamespace(prefix, {
+          added: (fields) => (live.add(fields.join("/")), tell()),
+          removed: (fields) => (live.delete(fields.join("/")), tell()),
+        });
+      }
       tell();
       await session.closed;
     } catch (error) {

@@ -12,6 +12,8 @@ import {
   decodeDatagram,
   decodeFetch,
   decodeStreamHead,
+  decodeSubscribeSettings,
+  decodeUpdateSettings,
   encodeFetch,
   encodeJoiningFetch,
   encodeMessage,
@@ -21,7 +23,11 @@ import {
 } from "./wire.js";
 
 const IMPLEMENTATION = "sluice.js";
-/** What a peer of draft 16 may ask of us in all. */
+/** Answers of draft 14, which has its own for each kind of request, and what refuses which. */
+const OK_14 = [0x04, 0x07, 0x0b, 0x0e, 0x12, 0x18, 0x1e];
+const ERRORS_14 = [0x05, 0x08, 0x0f, 0x13, 0x19, 0x1f];
+const REFUSES_14 = { [MESSAGE.SUBSCRIBE]: 0x05, [MESSAGE.TRACK_STATUS]: 0x0f, [MESSAGE.FETCH]: 0x19, [MESSAGE.PUBLISH]: 0x1f };
+/** What a peer of drafts 14 and 16 may ask of us in all. */
 const REQUESTS_MAX = 2 ** 29;
 /** Streams of tracks whose SUBSCRIBE_OK is still on its way. */
 const EARLY_STREAMS_MAX = 64;
@@ -77,7 +83,8 @@ export async function connect(url, { drafts, hash, timeout = 10_000 } = {}) {
   const offered = drafts ? DRAFTS.filter(({ number }) => drafts.includes(number)) : DRAFTS;
   const certificate = hash === undefined ? await certificateOf(url) : hash;
   const transport = await open(url, offered, certificate, timeout);
-  const draft = offered.find(({ token }) => token === transport.protocol);
+  // A browser that cannot offer protocols leaves the choice to SETUP.
+  const draft = offered.find(({ token }) => token === (transport.protocol || undefined));
   if (draft === undefined) {
     transport.close();
     const agreed = transport.protocol ? `chose ${transport.protocol}` : "chose no protocol";
@@ -92,7 +99,9 @@ export async function connect(url, { drafts, hash, timeout = 10_000 } = {}) {
 }
 
 async function open(url, offered, certificate, timeout) {
-  const options = { protocols: offered.map(({ token }) => token), congestionControl: "low-latency" };
+  const options = { congestionControl: "low-latency" };
+  const protocols = offered.map(({ token }) => token).filter(Boolean);
+  if (protocols.length > 0) options.protocols = protocols;
   if (certificate) options.serverCertificateHashes = [{ algorithm: "sha-256", value: certificate }];
   let transport;
   try {
@@ -140,6 +149,7 @@ export class Session {
     this.fetches = new Map();
     this.early = new Map();
     this.tracks = new Map();
+    this.listed = new Set();
     this.nextId = 0;
     this.nextAlias = 0;
     this.bytesReceived = 0;
@@ -263,14 +273,19 @@ export class Session {
   async subscribeNamespace(prefix, { added, removed = () => {} }) {
     const fields = namespaceOf(prefix);
     const id = this.takeId();
-    const code = this.draft.ownStreams ? MESSAGE.SUBSCRIBE_NAMESPACE : MESSAGE.SUBSCRIBE_NAMESPACE_16;
+    const { ownStreams, isOldest } = this.draft;
+    if (isOldest && fields.length === 0) {
+      throw new MoqError("list of namespaces", "draft 14 cannot list everything: name a prefix", NOT_SUPPORTED);
+    }
+    const code = ownStreams ? MESSAGE.SUBSCRIBE_NAMESPACE : MESSAGE.SUBSCRIBE_NAMESPACE_16;
     const bytes = encodeMessage(this.draft, code, (body) => {
       body.int(id).namespace(fields);
       // Namespaces, not tracks.
-      if (!this.draft.ownStreams) body.int(1);
+      if (!ownStreams && !isOldest) body.int(1);
       body.parameters([]);
     });
-    const request = this.request(id, "list of namespaces", bytes, true);
+    const request = this.request(id, "list of namespaces", bytes, !isOldest);
+    if (isOldest) this.listed.add({ fields, added, removed });
     request.handle = (answer, body) => {
       if (answer === MESSAGE.NAMESPACE) added([...fields, ...body.namespace()]);
       if (answer === MESSAGE.NAMESPACE_DONE) removed([...fields, ...body.namespace()]);
@@ -290,8 +305,10 @@ export class Session {
     await request.answer;
     return {
       done: () => {
-        if (this.draft.ownStreams) request.cancel();
-        else this.send(encodeMessage(this.draft, MESSAGE.PUBLISH_NAMESPACE_DONE, (body) => body.int(id)));
+        if (this.draft.ownStreams) return request.cancel();
+        const { isOldest } = this.draft;
+        const about = (body) => (isOldest ? body.namespace(fields) : body.int(id));
+        this.send(encodeMessage(this.draft, MESSAGE.PUBLISH_NAMESPACE_DONE, about));
       },
     };
   }
@@ -339,18 +356,33 @@ export class Session {
   handleControl(code, body) {
     if (code === MESSAGE.GOAWAY) return this.toldToGo(body.text());
     // Requests of a relay of draft 16, and answers to ours.
-    if ([MESSAGE.SUBSCRIBE, MESSAGE.FETCH, MESSAGE.TRACK_STATUS].includes(code)) {
+    if ([MESSAGE.SUBSCRIBE, MESSAGE.FETCH, MESSAGE.TRACK_STATUS, MESSAGE.PUBLISH].includes(code)) {
       const reply = (bytes) => this.send(bytes);
       return this.handleRequest(code, body, { reply, end: () => {} });
     }
+    if (code === MESSAGE.PUBLISH_NAMESPACE) {
+      const id = body.int();
+      this.send(encodeMessage(this.draft, MESSAGE.REQUEST_OK, (answer) => answer.int(id)));
+      return this.tell("added", body.namespace());
+    }
+    if (code === MESSAGE.PUBLISH_NAMESPACE_DONE) return this.tell("removed", body.namespace());
     if (code === MESSAGE.UNSUBSCRIBE) return this.unsubscribed(body.int());
     if (code === MESSAGE.REQUEST_UPDATE) {
       const id = body.int();
-      this.updated(body.int(), body.parameters());
-      return this.send(this.ok(id));
+      this.updated(body.int(), decodeUpdateSettings(body));
+      if (!this.draft.isOldest) this.send(this.ok(id));
+      return undefined;
     }
-    const answers = [4, 5, 7, 0x0b, 0x18, 0x1e];
-    if (answers.includes(code)) this.requests.get(body.int())?.handleMessage(code, body);
+    if (ERRORS_14.includes(code)) this.requests.get(body.int())?.handleMessage(MESSAGE.REQUEST_ERROR, body);
+    else if (OK_14.includes(code)) this.requests.get(body.int())?.handleMessage(code, body);
+    return undefined;
+  }
+
+  /** Namespaces as a relay of draft 14 tells them: it publishes them to who asked. */
+  tell(what, namespace) {
+    for (const listed of this.listed) {
+      if (listed.fields.every((field, at) => namespace[at] === field)) listed[what](namespace);
+    }
   }
 
   async readRequests() {
@@ -390,12 +422,12 @@ export class Session {
   handleRequest(code, body, stream) {
     const id = body.int();
     const refuse = (reason, number) => {
-      stream.reply(this.refusal(id, number, reason));
+      stream.reply(this.refusal(id, number, reason, code));
       stream.end();
     };
     if (code === MESSAGE.SUBSCRIBE) {
       const track = this.tracks.get(keyOf(body.track()));
-      const given = body.parameters();
+      const given = decodeSubscribeSettings(body);
       return track ? track.handleSubscribe(id, given, stream) : refuse("no such track", ABSENT);
     }
     if (code === MESSAGE.FETCH) {
@@ -423,13 +455,16 @@ export class Session {
     return encodeMessage(this.draft, MESSAGE.REQUEST_OK, (body) => this.about(body, id).parameters([]));
   }
 
-  refusal(id, code, reason) {
+  refusal(id, code, reason, request) {
+    if (this.draft.isOldest) {
+      return encodeMessage(this.draft, REFUSES_14[request], (body) => body.int(id).int(code).text(reason));
+    }
     return encodeMessage(this.draft, MESSAGE.REQUEST_ERROR, (body) =>
       this.about(body, id).int(code).int(0).text(reason),
     );
   }
 
-  /** Which request a message is about: said only in draft 16. */
+  /** Which request a message is about: said only up to draft 16. */
   about(body, id) {
     return this.draft.ownStreams ? body : body.int(id);
   }
@@ -551,7 +586,7 @@ class Request {
   handleMessage(code, body) {
     if (code === MESSAGE.REQUEST_ERROR) {
       const number = body.int();
-      body.int();
+      if (!this.session.draft.isOldest) body.int();
       const reason = body.text();
       const meaning = ERRORS[number] ?? `error 0x${number.toString(16)}`;
       this.fail(new MoqError(this.step, reason ? `${meaning} (${reason})` : meaning, number));

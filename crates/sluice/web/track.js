@@ -2,11 +2,14 @@
 
 import {
   MESSAGE,
+  decodeSubscribeOk,
   encodeFetchHead,
+  encodeFetchOk,
   encodeFetched,
   encodeMessage,
   encodeObject,
   encodeSubgroupHead,
+  encodeSubscribeOk,
 } from "./wire.js";
 
 const END_OF_GROUP = 3;
@@ -27,12 +30,8 @@ export class Subscription {
   }
 
   accept(body) {
-    this.alias = body.int();
-    const { largest } = body.parameters();
-    /** The largest location that there was, `[group, object]`. */
-    this.largest = largest;
-    /** Properties of the track. */
-    this.properties = body.properties();
+    // Its alias, the largest location that there was, `[group, object]`, and the track's properties.
+    Object.assign(this, decodeSubscribeOk(body));
   }
 
   handleObject(object) {
@@ -173,13 +172,10 @@ export class Track {
     const subscriber = new Subscriber(this, alias, stream);
     subscriber.forward = forward !== 0;
     this.subscribers.set(id, subscriber);
-    const { largest } = this;
     stream.reply(
-      encodeMessage(draft, MESSAGE.SUBSCRIBE_OK, (body) => {
-        const location = largest && ((part) => part.int(largest[0]).int(largest[1]));
-        this.session.about(body, id).int(alias).parameters([[0x09, "bare", location]]);
-        body.properties(new Map([[0x0e, this.priority]]));
-      }),
+      encodeMessage(draft, MESSAGE.SUBSCRIBE_OK, (body) =>
+        encodeSubscribeOk(this.session.about(body, id), alias, this.largest, this.priority),
+      ),
     );
     if (subscriber.forward) this.wanted();
   }
@@ -214,10 +210,7 @@ export class Track {
     const { draft, transport } = this.session;
     const last = found.at(-1);
     stream.reply(
-      encodeMessage(draft, MESSAGE.FETCH_OK, (body) => {
-        const object = draft.fill ? last.object : last.object + 1;
-        this.session.about(body, id).byte(0).int(last.group).int(object).parameters([]);
-      }),
+      encodeMessage(draft, MESSAGE.FETCH_OK, (body) => encodeFetchOk(this.session.about(body, id), last)),
     );
     const writer = (await transport.createUnidirectionalStream()).getWriter();
     writer.write(encodeFetchHead(draft, id)).catch(() => {});

@@ -1,5 +1,5 @@
-// The bytes of MOQT: integers, names, parameters, messages, stream heads and objects of drafts 16
-// and 18 to 22. No I/O. What differs between drafts is a value of its entry in DRAFTS.
+// The bytes of MOQT: integers, names, parameters, messages, stream heads and objects of drafts 14,
+// 16 and 18 to 22. No I/O. What differs between drafts is a value of its entry in DRAFTS.
 //
 // Ids and integers are JavaScript numbers: exact up to 2^53 - 1, rounded beyond.
 
@@ -47,7 +47,12 @@ export const DRAFTS = [
   { ...FROM_17, number: 19, filter: "delta", fetchMarks: [0x8c, 0x10c] },
   { ...FROM_17, number: 18, filter: "delta", fetchMarks: [0x8c, 0x10c], goawayNamesRequest: true },
   { number: 16, ints: QUIC, filter: "absolute", fetchMarks: [0x8c, 0x10c], absoluteFetch: true },
-].map((draft) => ({ ...draft, token: `moqt-${draft.number}` }));
+  // What a browser gets that cannot offer protocols: the version is agreed on in SETUP, settings are
+  // fields of messages, and key-value types stand for themselves.
+  { number: 14, ints: QUIC, filter: "absolute", fetchMarks: [], absoluteFetch: true, isOldest: true },
+].map((draft) => ({ ...draft, token: draft.isOldest ? undefined : `moqt-${draft.number}` }));
+
+const VERSION_14 = 0xff00000e;
 
 /** Types of messages. */
 export const MESSAGE = {
@@ -140,7 +145,7 @@ export class Writer {
     let previous = 0;
     for (const [type, form, value] of given) {
       this.int(type - previous);
-      previous = type;
+      previous = this.draft.isOldest ? 0 : type;
       // Up to draft 16 the type's parity decides: numbers, or bytes after their length.
       if (form === "int" || (form === "byte" && !this.draft.ownStreams)) this.int(value);
       else if (form === "byte") this.byte(value);
@@ -155,7 +160,7 @@ export class Writer {
     let previous = 0;
     for (const [type, value] of [...map].sort(([a], [b]) => a - b)) {
       this.int(type - previous);
-      previous = type;
+      previous = this.draft.isOldest ? 0 : type;
       if (type % 2 === 0) this.int(value);
       else this.prefixed(value);
     }
@@ -246,7 +251,7 @@ export class Reader {
     const found = {};
     let type = 0;
     for (let count = this.int(); count > 0; count--) {
-      type += this.int();
+      type = this.int() + (this.draft.isOldest ? 0 : type);
       this.parameter(type, found);
     }
     return found;
@@ -282,7 +287,7 @@ export class Reader {
   properties(into = new Map()) {
     let type = 0;
     while (this.left > 0) {
-      type += this.int();
+      type = this.int() + (this.draft.isOldest ? 0 : type);
       if (type % 2 === 0) into.set(type, this.int());
       else if (type === 0x0b) new Reader(this.draft, this.prefixed(), this.where).properties(into);
       // What is read from a stream is overwritten by what comes later.
@@ -306,9 +311,10 @@ export function encodeSetup(draft, implementation, requestsMax) {
   if (draft.ownStreams) {
     return encodeMessage(draft, MESSAGE.SETUP, (body) => body.int(7).text(implementation));
   }
-  return encodeMessage(draft, MESSAGE.CLIENT_SETUP, (body) =>
-    body.int(2).int(2).int(requestsMax).int(5).text(implementation),
-  );
+  return encodeMessage(draft, MESSAGE.CLIENT_SETUP, (body) => {
+    if (draft.isOldest) body.int(1).int(VERSION_14).int(1).int(2).int(requestsMax);
+    else body.int(2).int(2).int(requestsMax).int(5).text(implementation);
+  });
 }
 
 /** SUBSCRIBE of `{ namespace, name }` from the next object on, or as `filter` says; `fill` asks for
@@ -316,6 +322,10 @@ export function encodeSetup(draft, implementation, requestsMax) {
 export function encodeSubscribe(draft, id, track, { priority, filter, forward, fill } = {}) {
   return encodeMessage(draft, MESSAGE.SUBSCRIBE, (body) => {
     body.int(id).track(track);
+    if (draft.isOldest) {
+      body.byte(priority ?? 128).byte(0).byte(forward ?? 1).filter(filter ?? { next: true }).int(0);
+      return;
+    }
     body.parameters([
       [0x10, "byte", forward],
       [0x20, "byte", priority],
@@ -340,23 +350,76 @@ export function encodeFetch(draft, id, track, { start, end, priority }) {
       ]);
       return;
     }
+    if (draft.isOldest) body.byte(priority ?? 128).byte(1);
     body.int(1).track(track).int(start[0]).int(start[1]);
     // Here the end is one past the last object, and 0 the whole group.
     body.int(end[0]).int(end[1] === undefined ? 0 : end[1] + 1);
-    body.parameters([[0x20, "byte", priority]]);
+    body.parameters(draft.isOldest ? [] : [[0x20, "byte", priority]]);
   });
 }
 
 /** FETCH of the past of a subscription, so many groups before its current one. */
 export function encodeJoiningFetch(draft, id, subscription, groups, priority) {
-  return encodeMessage(draft, MESSAGE.FETCH, (body) =>
-    body.int(id).int(2).int(subscription).int(groups).parameters([[0x20, "byte", priority]]),
-  );
+  return encodeMessage(draft, MESSAGE.FETCH, (body) => {
+    body.int(id);
+    if (draft.isOldest) body.byte(priority ?? 128).byte(1);
+    body.int(2).int(subscription).int(groups);
+    body.parameters(draft.isOldest ? [] : [[0x20, "byte", priority]]);
+  });
+}
+
+/** The settings of a SUBSCRIBE after its track. */
+export function decodeSubscribeSettings(reader) {
+  if (!reader.draft.isOldest) return reader.parameters();
+  const [priority, order, forward] = reader.take(3);
+  return { priority, order, forward };
+}
+
+/** The settings of an update after its ids. */
+export function decodeUpdateSettings(reader) {
+  if (!reader.draft.isOldest) return reader.parameters();
+  const [start, end] = [reader.location(), reader.int()];
+  const [priority, forward] = reader.take(2);
+  return { start, end, priority, forward };
+}
+
+/** What SUBSCRIBE_OK says, after the request id: alias, settings, properties of the track. */
+export function encodeSubscribeOk(body, alias, largest, priority) {
+  const location = largest && ((part) => part.int(largest[0]).int(largest[1]));
+  body.int(alias);
+  if (body.draft.isOldest) {
+    body.int(0).byte(1).byte(largest ? 1 : 0);
+    location?.(body);
+    body.int(0);
+    return;
+  }
+  body.parameters([[0x09, "bare", location]]).properties(new Map([[0x0e, priority]]));
+}
+
+/** The same, read. */
+export function decodeSubscribeOk(reader) {
+  const alias = reader.int();
+  if (!reader.draft.isOldest) {
+    const { largest } = reader.parameters();
+    return { alias, largest, properties: reader.properties() };
+  }
+  reader.int();
+  reader.byte();
+  const largest = reader.byte() === 1 ? reader.location() : undefined;
+  reader.parameters();
+  return { alias, largest, properties: new Map() };
+}
+
+/** What FETCH_OK says, after the request id, of a fetch that ends with this object. */
+export function encodeFetchOk(body, { group, object }) {
+  if (body.draft.isOldest) body.byte(1);
+  body.byte(0).int(group).int(body.draft.fill ? object : object + 1).parameters([]);
 }
 
 /** The object to the end of a fetch: what stands in FETCH. */
 export function decodeFetch(reader) {
   const { draft } = reader;
+  if (draft.isOldest) reader.take(2);
   if (!draft.fill) {
     const kind = reader.int();
     if (kind !== 1) {
@@ -452,6 +515,7 @@ export class FetchDecoder {
   }
 
   decode(reader) {
+    if (this.draft.isOldest) return this.decodeWhole(reader);
     const flags = reader.int();
     const { subgroup = 0, priority } = this.prior;
     if (this.draft.fetchMarks.includes(flags)) {
@@ -471,6 +535,14 @@ export class FetchDecoder {
     const properties = new Reader(this.draft, block, "object").properties();
     this.prior = { ...place, subgroup: own ?? subgroup, priority: level };
     return { ...place, subgroup: own, properties, bytes, status: 0 };
+  }
+
+  decodeWhole(reader) {
+    const [group, subgroup, object] = [reader.int(), reader.int(), reader.int()];
+    reader.byte();
+    const properties = new Reader(this.draft, reader.prefixed(), "object").properties();
+    const bytes = reader.int();
+    return { group, subgroup, object, properties, bytes, status: bytes === 0 ? reader.int() : 0 };
   }
 
   place(groupField, objectField) {
@@ -493,6 +565,10 @@ export function encodeFetchHead(draft, request) {
 /** An object on a fetch stream up to its payload; `before` is the one written before it. */
 export function encodeFetched(draft, before, { group, object, priority, properties, bytes }) {
   const writer = new Writer(draft);
+  if (draft.isOldest) {
+    writer.int(group).int(0).int(object).byte(priority);
+    return writer.prefixed((part) => part.properties(properties)).int(bytes).done();
+  }
   const sameGroup = before?.group === group;
   writer.int((sameGroup ? 0 : 0x08) | 0x04 | 0x10 | 0x20);
   const delta = !draft.absoluteFetch && before;

@@ -40,11 +40,11 @@ impl Page {
     }
 
     fn drafts(&mut self) -> Vec<Draft> {
-        let tokens = self.browser.eval(&self.tab, "wire.DRAFTS.map(({ token }) => token)");
-        let tokens = tokens.as_array().expect("a list").iter();
-        tokens
-            .map(|token| Draft::from_token(token.as_str().expect("text")).expect("ours"))
-            .collect()
+        let numbers = self.browser.eval(&self.tab, "wire.DRAFTS.map(({ number }) => number)");
+        let named =
+            |number: &Value| Draft::ALL.into_iter().find(|it| json!(it.number()) == *number);
+        let numbers = numbers.as_array().expect("a list").iter();
+        numbers.map(|number| named(number).expect("the relay speaks it")).collect()
     }
 
     /// The bytes that an expression over the draft `d` makes.
@@ -111,6 +111,12 @@ fn what_the_javascript_client_writes_the_relay_reads_in_every_draft() {
     let mut page = Page::open();
     for draft in page.drafts() {
         let dialect = draft.dialect();
+        let fields = !dialect.track_properties;
+        let fetched = |range| Fetch {
+            priority: fields.then_some(Priority(128)),
+            order: fields.then_some(GroupOrder::Ascending),
+            ..Fetch::new(range)
+        };
         let named = "{ namespace: ['live', 'cam'], name: 'video0' }";
         let bytes = page
             .written(draft, &format!("wire.encodeSubscribe(d, 4, {named}, {{ priority: 200 }})"));
@@ -118,6 +124,8 @@ fn what_the_javascript_client_writes_the_relay_reads_in_every_draft() {
             track: track(),
             filter: LocationFilter::NextObject,
             priority: Some(Priority(200)),
+            // Where settings are fields of the message they are always there.
+            forward: fields.then_some(true),
             ..Subscribe::default()
         };
         assert_eq!(request(dialect, &bytes), Request::Subscribe(next.clone()), "draft {draft}");
@@ -126,7 +134,7 @@ fn what_the_javascript_client_writes_the_relay_reads_in_every_draft() {
             FetchRange::Standalone(track(), LocationFilter::Range(Location::new(300, 2), end));
         let fetch = format!("wire.encodeFetch(d, 4, {named}, {{ start: [300, 2], end: [307] }})");
         let bytes = page.written(draft, &fetch);
-        assert_eq!(request(dialect, &bytes), Request::Fetch(Fetch::new(range)), "draft {draft}");
+        assert_eq!(request(dialect, &bytes), Request::Fetch(fetched(range)), "draft {draft}");
         if dialect.fill {
             let fill = format!(
                 "wire.encodeSubscribe(d, 4, {named}, {{ fill: {{ groups: 3 }}, priority: 200 }})"
@@ -141,11 +149,7 @@ fn what_the_javascript_client_writes_the_relay_reads_in_every_draft() {
         } else {
             let joining = page.written(draft, "wire.encodeJoiningFetch(d, 4, 2, 3)");
             let range = FetchRange::Joining(RequestId(2), JoiningStart::Relative(3));
-            assert_eq!(
-                request(dialect, &joining),
-                Request::Fetch(Fetch::new(range)),
-                "draft {draft}"
-            );
+            assert_eq!(request(dialect, &joining), Request::Fetch(fetched(range)), "draft {draft}");
         }
         reads_objects(&mut page, draft);
     }
@@ -222,9 +226,11 @@ fn reads_answers(page: &mut Page, draft: Draft) {
     dialect.encode(&message, &context, &mut bytes).expect("the draft can say it");
     let id = if dialect.requests == RequestTransport::ControlStream { "r.int()," } else { "" };
     // Type, length, then the body.
-    let script = format!("(r.int(), r.take(2), {id} [r.int(), r.parameters(), r.properties()])");
+    let script = format!("(r.int(), r.take(2), {id} wire.decodeSubscribeOk(r))");
     let found = page.read(draft, &bytes, &script);
-    assert_eq!(found, json!([70, { "largest": [LARGE, 40] }, [[0x0e, 9]]]), "draft {draft}");
+    let properties = if dialect.track_properties { json!([[0x0e, 9]]) } else { json!([]) };
+    let expected = json!({ "alias": 70, "largest": [LARGE, 40], "properties": properties });
+    assert_eq!(found, expected, "draft {draft}");
 }
 
 fn reads_streams(page: &mut Page, draft: Draft) {

@@ -22,6 +22,7 @@ pub struct Devtools {
     messages: Receiver<Value>,
     events: VecDeque<Value>,
     last_id: u64,
+    first: Option<&'static str>,
     _profile: tempfile::TempDir,
 }
 
@@ -61,7 +62,12 @@ impl Devtools {
             }
         });
         let events = VecDeque::new();
-        Devtools { child, commands, messages, events, last_id: 0, _profile: profile }
+        Devtools { child, commands, messages, events, last_id: 0, first: None, _profile: profile }
+    }
+
+    /// Has a script run in every page before the page's own.
+    pub fn run_first(&mut self, script: &'static str) {
+        self.first = Some(script);
     }
 
     /// Opens a page of this size in pixels.
@@ -74,6 +80,10 @@ impl Devtools {
             self.on(&tab, domain, json!({}));
         }
         self.resize(&tab, size);
+        if let Some(script) = self.first {
+            let source = json!({ "source": script });
+            self.on(&tab, "Page.addScriptToEvaluateOnNewDocument", source);
+        }
         self.on(&tab, "Page.navigate", json!({ "url": url }));
         tab
     }

@@ -26,8 +26,11 @@ pub struct Live {
 
 impl Live {
     pub fn start(relay: &Relay, settings: &str) -> Live {
+        Live::start_in(Devtools::start(), relay, settings)
+    }
+
+    fn start_in(mut browser: Devtools, relay: &Relay, settings: &str) -> Live {
         let address = relay.address;
-        let mut browser = Devtools::start();
         let page = format!("http://{address}/encoder.html?namespace={NAMESPACE}&{settings}");
         let encoder = browser.open(&page, WIDE);
         browser.wait(
@@ -148,6 +151,25 @@ fn subscribed(relay: &Relay, tracks: &str, file: &Path) {
 
 fn hash(relay: &Relay) -> String {
     relay.certificate.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Firefox up to 140 at least.
+#[test]
+fn a_browser_that_cannot_offer_protocols_publishes_and_plays_all_the_same() {
+    let relay = Relay::start(&[]);
+    let mut browser = Devtools::start();
+    browser.run_first(
+        "const Whole = WebTransport; globalThis.WebTransport = class extends Whole {
+            constructor(url, { protocols, ...options }) { super(url, options); }
+        };",
+    );
+    let mut live = Live::start_in(browser, &relay, "renditions=1&height=240");
+    let player = live.watch();
+    pictures_move(&mut live.browser, &player, 5);
+    live.browser.wait(&player, "sluicePlayer.output.level > 0.002");
+    let listed = format!("document.querySelector('#live').textContent.includes('{NAMESPACE}')");
+    live.browser.wait(&player, &listed);
+    assert_eq!(live.browser.eval(&player, "sluicePlayer.session.draft.number"), 14);
 }
 
 #[test]
