@@ -22,7 +22,14 @@ const WRITE: &str = "SLUICE_WRITE_SCREENSHOTS";
 const AXE: &str = "SLUICE_AXE";
 
 /// Name, address, what is there once it is ready, and what is done to it first.
-const PAGES: [(&str, &str, &str, &str); 3] = [
+const PAGES: [(&str, &str, &str, &str); 4] = [
+    (
+        "dashboard",
+        "dashboard.html",
+        "document.querySelectorAll('[aria-label=\"Tracks\"] tbody tr').length > 1 && \
+         sluiceDashboard.plots.in.values.length > 8",
+        "true",
+    ),
     ("index", "", "document.querySelectorAll('#steps [data-state=good]').length === 5", "true"),
     (
         "player",
@@ -42,6 +49,9 @@ const PAGES: [(&str, &str, &str, &str); 3] = [
 fn pages_fit_wide_screens_and_phones_in_light_and_dark() {
     let demo = Demo::start();
     let mut browser = Devtools::start();
+    // Someone has to watch for the dashboard to have something to show.
+    let watcher = browser.open(&demo.page("player.html?namespace=demo"), SIZES[0].1);
+    browser.wait(&watcher, "sluicePlayer.history.length > 3");
     for (name, address, ready, act) in PAGES {
         for (size, pixels) in SIZES {
             let tab = browser.open(&demo.page(address), pixels);

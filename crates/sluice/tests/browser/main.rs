@@ -9,6 +9,7 @@ mod support;
 
 mod browser;
 mod codec;
+mod dashboard;
 mod devtools;
 mod live;
 mod long;
