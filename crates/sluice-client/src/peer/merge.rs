@@ -22,6 +22,9 @@ pub(super) struct MergeLimits {
     pub bytes_max: usize,
     /// Groups held back, likewise.
     pub groups_max: usize,
+    /// Wait for the first group of a track that has nothing yet: a later one may overtake it, and
+    /// nobody said what its number is.
+    pub first_wait: Duration,
 }
 
 #[derive(Default)]
@@ -52,6 +55,8 @@ pub(super) struct Merge {
     fetching: bool,
     /// The group being handed on; none before the first.
     current: Option<GroupId>,
+    /// Nothing of the track was published when it was subscribed to.
+    is_new: bool,
     /// Whether the current group was fetched: it may be over without a live stream saying so.
     current_fetched: bool,
     groups: BTreeMap<GroupId, Waiting>,
@@ -67,6 +72,7 @@ impl Merge {
         Self {
             fetching: false,
             current: None,
+            is_new: false,
             current_fetched: false,
             groups: BTreeMap::new(),
             limits,
@@ -74,6 +80,11 @@ impl Merge {
             stalled: None,
             lost: false,
         }
+    }
+
+    /// Nothing was published yet: whatever comes is to be handed on.
+    pub fn begins_new(&mut self) {
+        self.is_new = true;
     }
 
     /// Live objects wait from now on until [`Merge::fetched`].
@@ -89,7 +100,8 @@ impl Merge {
 
     /// When a wait ends.
     pub fn deadline(&self) -> Option<Instant> {
-        self.stalled.map(|since| since + self.limits.wait)
+        let wait = if self.current.is_none() { self.limits.first_wait } else { self.limits.wait };
+        self.stalled.map(|since| since + wait)
     }
 
     /// Reading stood still until now, so nobody was late meanwhile.
@@ -182,7 +194,14 @@ impl Merge {
     /// Hands on the current group and goes to the next, if it may; whether there may be more.
     fn step(&mut self, gives_up: bool, now: Instant, out: &mut Vec<Object>) -> bool {
         let Some((&first, waiting)) = self.groups.first_key_value() else { return false };
-        let current = *self.current.get_or_insert(first);
+        let Some(current) = self.current else {
+            if self.is_new && first > GroupId(0) && !gives_up {
+                self.stalled.get_or_insert(now);
+                return false;
+            }
+            self.go_to(first);
+            return true;
+        };
         if first > current {
             // The next number may still be on its way, unless it is said not to exist.
             let explained = first.0.saturating_sub(waiting.gap_before()) <= current.0;
@@ -235,8 +254,12 @@ mod tests {
     use super::*;
     use sluice_proto::model::{Properties, PropertyEncoding};
 
-    const LIMITS: MergeLimits =
-        MergeLimits { wait: Duration::from_millis(500), bytes_max: 1_000, groups_max: 8 };
+    const LIMITS: MergeLimits = MergeLimits {
+        wait: Duration::from_millis(500),
+        bytes_max: 1_000,
+        groups_max: 8,
+        first_wait: Duration::from_millis(300),
+    };
 
     fn object(group: u64, object: u64) -> Object {
         Object::new(group, object, vec![1])
@@ -331,6 +354,30 @@ mod tests {
         let expected: Vec<String> = (1..8).map(|group| format!("{group}/0")).collect();
         assert_eq!(places(&scene.out), expected);
         assert!(!scene.merge.has_lost());
+    }
+
+    #[test]
+    fn the_first_group_of_a_new_track_may_be_overtaken() {
+        let mut scene = Scene::new();
+        scene.merge.begins_new();
+        for group in [2, 1] {
+            scene.open(group);
+            scene.live(group, 0);
+            scene.close(group);
+        }
+        assert!(scene.out.is_empty());
+        scene.wait(300);
+        assert_eq!(places(&scene.out), ["1/0", "2/0"]);
+        assert!(!scene.merge.has_lost());
+    }
+
+    #[test]
+    fn the_very_first_group_waits_for_nothing() {
+        let mut scene = Scene::new();
+        scene.merge.begins_new();
+        scene.open(0);
+        scene.live(0, 0);
+        assert_eq!(places(&scene.out), ["0/0"]);
     }
 
     #[test]

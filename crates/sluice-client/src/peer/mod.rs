@@ -62,6 +62,9 @@ pub struct PeerLimits {
     /// Longest wait for a received group that makes no progress, or does not come, while later
     /// ones are there.
     pub group_wait: Duration,
+    /// Wait for the first group of a track of which nothing was published yet, unless it is group 0:
+    /// a later group may overtake it.
+    pub first_wait: Duration,
     /// Bytes of later groups held back meanwhile; beyond them the earlier one is given up.
     pub held_bytes_max: usize,
     /// Later groups held back, likewise.
@@ -78,7 +81,8 @@ impl Default for PeerLimits {
             backlog_bytes_max: 8 << 20,
             unread_bytes_max: 32 << 20,
             object_bytes_max: 256 << 20,
-            group_wait: Duration::from_millis(500),
+            group_wait: Duration::from_secs(1),
+            first_wait: Duration::from_millis(300),
             held_bytes_max: 32 << 20,
             held_groups_max: 4_096,
             end_wait: Duration::from_secs(2),

@@ -65,6 +65,7 @@ impl Subscription {
                 wait: limits.group_wait,
                 bytes_max: limits.held_bytes_max,
                 groups_max: limits.held_groups_max,
+                first_wait: limits.first_wait,
             }),
             streams: HashMap::new(),
             streams_opened: 0,
@@ -240,6 +241,9 @@ impl Peer {
     ) {
         let fills = self.session.dialect().is_some_and(|dialect| dialect.fill);
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        if ok.largest.is_none() {
+            subscription.merge.begins_new();
+        }
         if let (Join::CurrentGroup, Some(largest)) = (subscription.join, ok.largest) {
             subscription.merge.fetch_begins(largest.group);
             if fills {
