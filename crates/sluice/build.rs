@@ -1,6 +1,6 @@
 //! Takes comments and needless space out of the pages, which are embedded: what is served is about
-//! two thirds of what is read here. Names and statements stay as they are. Each has a tag that changes
-//! with its content.
+//! two thirds of what is read here. Statements and all names but those of constants stay as they are.
+//! Each has a tag that changes with its content.
 
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -77,7 +77,50 @@ fn small_script(text: &str) -> String {
         at = end;
     }
     out.push('\n');
+    with_short_constants(&out)
+}
+
+/// Gives constants of the file short names, those in capitals that are not exported, and declares
+/// all with the shorter word: nothing is assigned to them.
+fn with_short_constants(script: &str) -> String {
+    let capital = |name: &str| {
+        let plain = |it: char| it.is_ascii_uppercase() || it.is_ascii_digit() || it == '_';
+        name.contains('_') && name.chars().all(plain)
+    };
+    let words: Vec<&str> = words(script).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for at in 2..words.len() {
+        let declared = words[at - 2] == "const" && words[at - 1] == " " && capital(words[at]);
+        let exported = at >= 4 && words[at - 4] == "export";
+        if declared && !exported && !names.contains(&words[at]) {
+            names.push(words[at]);
+        }
+    }
+    let mut out = String::with_capacity(script.len());
+    for word in words {
+        match names.iter().position(|name| *name == word) {
+            // A member of that name is something else.
+            Some(number) if !out.ends_with('.') || out.ends_with("...") => {
+                write!(out, "${number}").expect("memory");
+            }
+            _ if word == "const" => out.push_str("let"),
+            _ => out.push_str(word),
+        }
+    }
     out
+}
+
+/// Runs of characters of names, and what stands between them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let in_name = |it: char| it.is_alphanumeric() || it == '_' || it == '$';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest.find(|it| in_name(it) != in_name(first)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
 }
 
 /// Puts between what is written and what follows the space that is needed; `space` tells whether
@@ -88,8 +131,9 @@ fn separate(out: &mut String, space: Option<bool>, here: char) {
     let word = |it: char| it.is_alphanumeric() || it == '_' || it == '$' || it == '#';
     // `a + +b` and `a - -b` must not become others; a template may follow a word.
     let apart = word(before) && word(here) || before == here && "+-".contains(here);
-    // A block's end may end a statement, and `++` may begin one.
-    let free = OPEN.contains(before) && !"+-".contains(before) || CLOSE.contains(here);
+    // `++` may begin a statement. One that ends with a brace and is no block has its semicolon.
+    let free =
+        OPEN.contains(before) && !"+-".contains(before) || before == '}' || CLOSE.contains(here);
     if broken && !free {
         out.push('\n');
     } else if apart {
