@@ -62,27 +62,45 @@ impl ServerTls {
         key: PrivateKeyDer<'static>,
         protocols: &[&str],
     ) -> Result<ServerTls, TlsError> {
-        let mut config = rustls::ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(TlsError::Certificate)?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
-                other => TlsError::Certificate(other),
-            })?;
+        let mut config = server_config(chain, key)?;
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         if !protocols.contains(&"h3") {
             config.alpn_protocols.push(ALPN_H3.to_vec());
         }
-        config.send_tls13_tickets = 0;
-        config.max_early_data_size = 0;
         let crypto = QuicServerConfig::try_from(config).map_err(|_| TlsError::NoCipherSuite)?;
         Ok(ServerTls {
             crypto: Arc::new(crypto),
             protocols: protocols.iter().map(|name| name.to_string()).collect(),
         })
     }
+}
+
+/// What HTTPS over TCP shows, with this chain (leaf first) and key.
+pub fn https(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+    let mut config = server_config(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<rustls::ServerConfig, TlsError> {
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::Certificate)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
+            other => TlsError::Certificate(other),
+        })?;
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
 }
 
 impl fmt::Debug for ServerTls {

@@ -3,7 +3,7 @@
 mod support;
 
 use support::Relay;
-use support::http::ask;
+use support::http::{ask, ask_securely};
 
 #[test]
 fn the_relay_serves_its_pages_under_a_strict_policy() {
@@ -37,8 +37,12 @@ fn pages_are_for_those_that_the_operator_names() {
     assert_eq!(ask(&own, "/player.html", foreign).status, 404, "a name that is not this machine's");
     assert_eq!(ask(&own, "/api/v1/overview", foreign).status, 404);
     let all = Relay::start(&["--web"]);
-    assert_eq!(ask(&all, "/player.html", foreign).status, 200);
-    assert_eq!(ask(&all, "/api/v1/overview", foreign).status, 404, "the pages alone are for all");
+    assert_eq!(ask_securely(&all, "/player.html", foreign).status, 200);
+    assert_eq!(
+        ask_securely(&all, "/api/v1/overview", foreign).status,
+        404,
+        "the pages alone are for all"
+    );
     let none = Relay::start(&["--web=off"]);
     assert_eq!(ask(&none, "/player.html", "").status, 404);
     let root = ask(&none, "/", "");
@@ -56,4 +60,29 @@ fn pages_come_from_a_folder_while_someone_works_on_them() {
     assert_eq!(ask(&relay, "/index.html", "").body, b"two");
     std::fs::write(folder.path().join("key.pem"), "secret").unwrap();
     assert_eq!(ask(&relay, "/key.pem", "").status, 404, "only what pages are made of");
+}
+
+#[test]
+fn the_port_speaks_http_and_https_and_leads_strangers_to_the_latter() {
+    let relay = Relay::start(&["--web", "--host", "camera.example"]);
+    let page = "Accept: text/html\r\n";
+    let plain = ask(&relay, "/player.html", page);
+    let secure = ask_securely(&relay, "/player.html", page);
+    assert_eq!((plain.status, secure.status), (200, 200), "this machine may have it plainly");
+    assert!(plain.body == secure.body, "both are the page");
+
+    let elsewhere = "Host: relay.example:4433\r\n";
+    let told = ask(&relay, "/player.html?namespace=a&latency=0", &format!("{elsewhere}{page}"));
+    let text = String::from_utf8_lossy(&told.body).into_owned();
+    assert!(told.status == 200 && text.contains("choose\n<strong>Advanced</strong>"), "{text}");
+    let link = "href=\"https://relay.example:4433/player.html?namespace=a&amp;latency=0\"";
+    assert!(text.contains(link), "{text}");
+    let script = ask(&relay, "/sluice.js", elsewhere);
+    assert_eq!(script.status, 307);
+    assert_eq!(script.header("location"), Some("https://relay.example:4433/sluice.js"));
+    assert_eq!(ask(&relay, "/certificate.sha256", elsewhere).status, 200, "it is needed before");
+    assert_eq!(ask(&relay, "/style.css", elsewhere).status, 200, "what is said has its looks");
+    let odd = "Host: relay.example/\"><script>\r\n";
+    let odd = ask(&relay, "/", &format!("{odd}{page}"));
+    assert!(!String::from_utf8_lossy(&odd.body).contains("<script>"), "nothing gets into the page");
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use sluice_core::{Limits, Placement, RelayId, Scoping, Shard, ShardId};
@@ -30,7 +30,7 @@ use crate::connection::url_host;
 use crate::exit;
 use crate::settings::{self, Audience, ByteSize, RelaySettings};
 use crate::signals::Signals;
-use certificate::Certificate;
+use certificate::{Certificate, Keys, Shown};
 use faults::FaultBoard;
 use memory::MemoryPlan;
 use origins::file::OriginSettings;
@@ -93,20 +93,20 @@ impl Relay {
         let board = OriginBoard::new(&origins);
         let certificate = Certificate::obtain(settings)?;
         let (sockets, address, web) = listen(settings)?;
-        let offered = settings.drafts.offered();
-        let protocols: Vec<&str> = offered.iter().map(|draft| draft.token()).collect();
         let shared = NetSecrets::shared_of(&certificate.key);
-        let tls = ServerTls::new(certificate.chain, certificate.key, &protocols)
+        let (keys, tls) = Keys::new(&certificate, settings, SystemTime::now())
             .map_err(|error| certificate::explained(error, settings))?;
         let seats = seats(sockets)?;
         let origins = (origins, board.clone());
-        let keys = (&tls, shared);
-        let (team, finished) = start_workers(settings, &plan, seats, keys, origins)?;
+        let secrets = (&tls, shared);
+        let (team, finished) = start_workers(settings, &plan, seats, secrets, origins)?;
         let has_web = web.is_some();
         if let Some(listener) = web {
             let api = Api::new(Surveyor::new(team.mailboxes.clone()), team.faults, board, &plan);
-            start_web(listener, &certificate.sha256, api, settings)?;
+            let shown = (keys.shown().clone(), certificate.is_development);
+            start_web(listener, shown, api, settings)?;
         }
+        keys.keep(team.mailboxes.clone()).context("cannot start a thread")?;
         Ok(Relay {
             address,
             has_web,
@@ -130,7 +130,7 @@ impl Relay {
             println!(
                 "The certificate is for development: clients accept it by its hash. It is made"
             );
-            println!("anew at each start, and has to be within 13 days.");
+            println!("anew at each start, and every 12 days.");
         }
         if self.has_web {
             if self.has_pages {
@@ -407,13 +407,14 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 /// Serves the pages and what belongs to them on TCP of the same port.
 fn start_web(
     listener: TcpListener,
-    sha256: &str,
+    (certificate, is_development): (Shown, bool),
     api: Api,
     settings: &RelaySettings,
 ) -> Result<()> {
     let drafts: Vec<String> = Draft::SERVED.iter().map(Draft::to_string).collect();
     let state = web::WebState {
-        certificate_sha256: sha256.to_owned(),
+        certificate,
+        is_development,
         api,
         pages: settings.web_dir.clone().map_or(web::Pages::Embedded, web::Pages::Folder),
         pages_for: settings.web,

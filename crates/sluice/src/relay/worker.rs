@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sluice_core::{Notice, OriginId, SessionKey, Shard, ShardId, ShardMessage, Transports};
 use sluice_net::ids::shard_of;
+use sluice_net::tls::ServerTls;
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent};
 use sluice_proto::session::{ReadProgress, SessionConfig};
 use sluice_proto::transport::{Carrier, PeerInfo, Side, Transport};
@@ -38,6 +39,8 @@ pub enum WorkerMessage {
     Datagram(Datagram),
     /// The addresses of an origin, the second of the other family, were looked up.
     Found(OriginId, std::io::Result<(SocketAddr, Option<SocketAddr>)>),
+    /// What those who connect from now on are shown.
+    Certificate(ServerTls),
     /// Someone wants to know what is here.
     Question(Question),
     /// Nothing but a reason to look up: all workers are drained.
@@ -276,6 +279,10 @@ impl Worker {
                 }
                 WorkerMessage::Found(id, found) => {
                     self.origins.dial(id, found, &mut self.net, now);
+                }
+                WorkerMessage::Certificate(tls) => {
+                    self.net.set_server(Some(tls));
+                    self.net.set_accepting(!self.draining);
                 }
                 WorkerMessage::Question(question) => {
                     let Self { shard, net, connections, .. } = self;

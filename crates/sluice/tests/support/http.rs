@@ -1,8 +1,13 @@
 //! Plain HTTP, byte by byte.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::Value;
 
 use super::Relay;
@@ -25,11 +30,35 @@ impl Answer {
 
 /// Asks with further header lines.
 pub fn ask(relay: &Relay, path: &str, lines: &str) -> Answer {
-    let mut stream = TcpStream::connect(relay.address).expect("the port answers on TCP");
+    exchange(connect(relay), path, lines)
+}
+
+/// The same by HTTPS, from a relay whose certificate is the one that it told.
+pub fn ask_securely(relay: &Relay, path: &str, lines: &str) -> Answer {
+    let config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(OneCertificate(relay.certificate)))
+        .with_no_client_auth();
+    let name = "localhost".try_into().expect("a name");
+    let tls = ClientConnection::new(Arc::new(config), name).expect("TLS");
+    exchange(StreamOwned::new(tls, connect(relay)), path, lines)
+}
+
+fn connect(relay: &Relay) -> TcpStream {
+    TcpStream::connect(relay.address).expect("the port answers on TCP")
+}
+
+fn exchange(mut stream: impl Read + Write, path: &str, lines: &str) -> Answer {
     let host = if lines.contains("Host:") { "" } else { "Host: localhost\r\n" };
     write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{lines}\r\n").expect("sent");
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("answered");
+    match stream.read_to_end(&mut bytes) {
+        // The connection is closed without TLS's goodbye.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
+        other => drop(other.expect("answered")),
+    }
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head and a body");
     let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -42,4 +71,54 @@ pub fn json(relay: &Relay, path: &str) -> Value {
     assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
     assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
     serde_json::from_slice(&answer.body).expect("JSON")
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Believes the certificate with this hash.
+#[derive(Debug)]
+struct OneCertificate([u8; 32]);
+
+impl ServerCertVerifier for OneCertificate {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        assert_eq!(
+            sluice_net::tls::certificate_hash(end_entity),
+            self.0,
+            "the certificate it told"
+        );
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
 }

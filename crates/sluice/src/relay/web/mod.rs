@@ -3,18 +3,22 @@
 
 mod api;
 mod ids;
+mod listener;
 mod pages;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::certificate::Shown;
 use crate::settings::Audience;
+use listener::Channel;
 
 pub use api::Api;
 pub use pages::Pages;
@@ -22,8 +26,8 @@ pub use pages::Pages;
 /// What the web side knows of the relay.
 #[derive(Clone)]
 pub struct WebState {
-    /// SHA-256 of the certificate, lower-case hexadecimal.
-    pub certificate_sha256: String,
+    pub certificate: Shown,
+    pub is_development: bool,
     pub api: Api,
     pub pages: Pages,
     /// Who gets the pages, and who is told what the relay does.
@@ -39,8 +43,9 @@ pub struct WebState {
 pub async fn serve(listener: TcpListener, state: WebState) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let service = router(Arc::new(state)).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await
+    let shown = state.certificate.clone();
+    listener::serve(listener, router(Arc::new(state)), shown).await;
+    Ok(())
 }
 
 type Web = State<Arc<WebState>>;
@@ -51,10 +56,11 @@ fn router(state: Arc<WebState>) -> Router {
         // Pages of any origin may read it: it is what they need to trust this relay.
         .route(
             "/certificate.sha256",
-            get(async |State(state): Web| text(state.certificate_sha256.clone())),
+            get(async |State(state): Web| text(state.certificate.sha256())),
         )
         .nest("/api/v1", api::routes(state.clone()))
         .fallback(page)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), securely))
         .with_state(state)
 }
 
@@ -77,6 +83,34 @@ async fn page(
     } else {
         StatusCode::NOT_FOUND.into_response()
     }
+}
+
+/// Leads to HTTPS who comes from elsewhere: there a browser has no camera, no WebCodecs and no
+/// WebTransport without it. The hash is for those who do not trust the certificate yet.
+async fn securely(
+    State(state): Web,
+    ConnectInfo(peer): Peer,
+    request: Request,
+    next: Next,
+) -> Response {
+    let channel = request.extensions().get::<Channel>().copied();
+    let (headers, path) = (request.headers(), request.uri().path());
+    let needs_none = matches!(path, "/certificate.sha256" | "/style.css" | "/icon.svg")
+        || !state.serves(state.pages_for, peer, headers)
+        || state.serves(Audience::ThisMachine, peer, headers)
+        || headers.get("x-forwarded-proto").is_some_and(|by| by == "https");
+    if channel != Some(Channel::Plain) || needs_none {
+        return next.run(request).await;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let target = host.and_then(|host| format!("https://{host}{path}").parse::<Uri>().ok());
+    let Some(target) = target else { return StatusCode::BAD_REQUEST.into_response() };
+    if state.is_development && pages::wants_page(headers) {
+        return pages::what_to_accept(&target.to_string());
+    }
+    let to = [(header::LOCATION, target.to_string())];
+    (StatusCode::TEMPORARY_REDIRECT, to).into_response()
 }
 
 impl WebState {

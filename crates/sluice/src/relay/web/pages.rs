@@ -90,6 +90,25 @@ fn read(folder: &Path, name: &str) -> Option<Vec<u8>> {
     std::fs::read(folder.join(name)).ok()
 }
 
+/// Says what a browser will ask about the development certificate, and leads on.
+pub fn what_to_accept(target: &str) -> Response {
+    let target = target.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    let page = format!(
+        r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/style.css">
+<main class="stack"><section class="card"><h1>One step before you go on</h1>
+<p>Camera, microphone and playback need a secure connection. This relay made its certificate itself, for
+development, so the browser will warn that it does not know it. If this is your relay, choose
+<strong>Advanced</strong> and then <strong>Proceed</strong> (Firefox: <strong>Accept the Risk and
+Continue</strong>; Safari: <strong>Show Details</strong>, <strong>visit this website</strong>).</p>
+<p><a class="button primary large" href="{target}">Go on securely</a></p>
+<p class="quiet">With a certificate of your own (--tls-cert and --tls-key) there is nothing to accept.</p>
+</section></main></html>"#
+    );
+    file("text/html; charset=utf-8", Body::from(page))
+}
+
 /// Whether who asks is a browser rather than a tool for the terminal.
 pub fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
