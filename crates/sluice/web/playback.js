@@ -15,6 +15,7 @@ const RETRY_MS = 500;
 const RETRY_MS_MAX = 3_000;
 /** Without a new picture for so long, playback stalls. */
 const STALL_MS = 700;
+const GIVE_UP_MS = 8_000;
 /** A rendition is judged over this time before a better one is tried. */
 const STEADY_MS = 12_000;
 /** A hole at the start of what was looked for that is not waited through. */
@@ -328,6 +329,11 @@ export class Player extends EventTarget {
   noteStall(now) {
     const due = this.videoSource && !this.clock.isPaused && this.painted > 0;
     const stalled = due && now - this.paintedAt > STALL_MS;
+    // What cannot be had is not waited for: on with what is live.
+    if (due && this.isShifted && now - Math.max(this.paintedAt, this.soughtAt ?? 0) > GIVE_UP_MS) {
+      this.live();
+      return;
+    }
     if (stalled && !this.isStalled) this.stalls++;
     if (stalled !== Boolean(this.isStalled)) {
       this.isStalled = stalled;
@@ -377,6 +383,7 @@ export class Player extends EventTarget {
   play() {
     if (!this.clock.isPaused) return;
     const now = performance.now();
+    this.soughtAt = now;
     this.clock.pause(false, now);
     this.clock.setRate(1, now);
     this.output?.follow(this.clock, now);
@@ -395,6 +402,7 @@ export class Player extends EventTarget {
     const now = performance.now();
     if (time > this.edge.time(now) - this.latencyTarget) return this.live();
     this.isShifted = true;
+    this.soughtAt = now;
     this.stopSources();
     this.video.clear();
     this.audio.clear();

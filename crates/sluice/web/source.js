@@ -8,6 +8,7 @@ const GROUPS_KEPT_MAX = 1_000;
 /** The past is read this far ahead of playback. */
 const AHEAD_MS = 6_000;
 const STEP_GROUPS = 3;
+const ANSWER_MS_MAX = 4_000;
 const RETRY_MS = 400;
 
 /** One track of a catalog. Frames go to `queue`, live arrivals to `edge`. */
@@ -46,7 +47,7 @@ export class Source {
       try {
         at = await this.fetchFrom(at);
         // There is nothing in these groups, and never will be.
-        if (at === before && at[0] + STEP_GROUPS < live) at = [at[0] + STEP_GROUPS, 0];
+        if (at === before && at[0] + STEP_GROUPS <= live) at = [at[0] + STEP_GROUPS, 0];
       } catch {
         // Not held any more: nearer to live.
         if (at[0] < live) at = [at[0] + Math.ceil((live - at[0]) / 2), 0];
@@ -59,9 +60,14 @@ export class Source {
   async fetchFrom(start) {
     const { name } = this.track;
     const range = { start, end: [start[0] + STEP_GROUPS - 1], priority: this.priority };
-    this.subscription = await this.session.fetch(this.namespace, name, range);
+    const late = pause(ANSWER_MS_MAX).then(() => {
+      throw new Error("no answer");
+    });
+    late.catch(() => {});
+    this.subscription = await Promise.race([this.session.fetch(this.namespace, name, range), late]);
     let next = start;
     for await (const object of this.subscription) {
+      if (this.isStopped) break;
       this.handle(object);
       next = [object.group, object.object + 1];
     }
