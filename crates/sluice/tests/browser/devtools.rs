@@ -98,15 +98,20 @@ impl Devtools {
 
     /// What an expression, or a promise, comes to.
     pub fn eval(&mut self, tab: &Tab, expression: &str) -> Value {
+        self.try_eval(tab, expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// The same, where the page may be about to become another one.
+    fn try_eval(&mut self, tab: &Tab, expression: &str) -> Result<Value, Value> {
         let asked = json!({
             "expression": expression,
             "awaitPromise": true,
             "returnByValue": true,
             "userGesture": true,
         });
-        let answer = self.on(tab, "Runtime.evaluate", asked);
+        let answer = self.try_call(Some(&tab.session), "Runtime.evaluate", asked)?;
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
-        answer["result"]["value"].clone()
+        Ok(answer["result"]["value"].clone())
     }
 
     /// Waits until an expression is something else than false, nothing or 0, and returns it.
@@ -116,7 +121,8 @@ impl Devtools {
         let guarded =
             format!("(() => {{ try {{ return {expression} }} catch {{ return false }} }})()");
         loop {
-            let value = self.eval(tab, &guarded);
+            // Nothing can be asked in the moment in which one page gives way to the next.
+            let value = self.try_eval(tab, &guarded).unwrap_or(Value::Null);
             if !matches!(value, Value::Null | Value::Bool(false)) && value != json!(0) {
                 return value;
             }
@@ -161,6 +167,17 @@ impl Devtools {
     }
 
     fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
+        let answer = self.try_call(session, method, params);
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same, where the browser may refuse.
+    fn try_call(
+        &mut self,
+        session: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, Value> {
         self.last_id += 1;
         let id = self.last_id;
         let mut command = json!({ "id": id, "method": method, "params": params });
@@ -178,8 +195,10 @@ impl Devtools {
                 self.events.push_back(message);
                 continue;
             }
-            assert!(message.get("error").is_none(), "{method}: {message}");
-            return message["result"].clone();
+            return match message.get("error") {
+                Some(error) => Err(error.clone()),
+                None => Ok(message["result"].clone()),
+            };
         }
     }
 
