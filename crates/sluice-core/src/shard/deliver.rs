@@ -344,9 +344,11 @@ impl Serving<'_> {
                 let wake = down.stuck_deadline(limits).map(|at| at.min(soon));
                 after.wake = after.wake.into_iter().chain(wake).min();
             }
+            // Other sessions use the same ids.
+            let mut fetches = track.fetches.iter().filter(|(of, _)| of.session == *key);
             if let Phase::Ending { code, reason } = &down.phase
                 && (down.is_drained() || !down.forward)
-                && !track.fetches.values().any(|fetch| fetch.subscription == Some(*id))
+                && !fetches.any(|(_, fetch)| fetch.subscription == Some(*id))
             {
                 after.ended.push((*track_id, *id, *code, reason.clone()));
             }

@@ -122,6 +122,25 @@ fn an_update_that_arrives_together_with_a_new_group_brings_nothing_twice() {
 }
 
 #[test]
+fn a_subscription_ends_whatever_another_sessions_request_of_its_id_waits_for() {
+    let mut stage = watching(Draft::D18, Draft::D18, newest("video"), largest(9, 0));
+    let other = stage.scene.peer(Draft::D20);
+    let fill = Fill {
+        filter: Some(to_group(Location::ZERO, 9)),
+        priority: None,
+        order: None,
+        timeout: None,
+        range_filters: RangeFilters::default(),
+    };
+    let filled = Subscribe { fill: Some(fill), ..newest("video") };
+    let id = stage.scene.subscribe(other, filled);
+    assert_eq!(id, stage.id, "sessions count their requests alike");
+    stage.scene.asked(stage.publisher).expect("the fill waits for the publisher");
+    stage.scene.update(stage.viewer, stage.id, filter(to_group(Location::ZERO, 3)));
+    assert_eq!(stage.scene.done(stage.viewer, stage.id).code, DoneCode::UpdateFailed);
+}
+
+#[test]
 fn a_filter_that_cannot_be_had_fails_the_update_and_ends_the_subscription() {
     for draft in [Draft::D16, Draft::D18] {
         let mut stage = watching(draft, draft, newest("video"), largest(9, 0));
