@@ -279,21 +279,27 @@ impl Shard {
             }
             let new_group = track.take_new_group();
             let wanted = track.wants_objects();
-            let told: Vec<(RequestKey, RequestUpdate)> = track
+            let told: Vec<RequestKey> = track
                 .upstreams
                 .iter()
                 .filter(|(_, up)| up.is_established())
-                .filter_map(|(who, up)| {
+                .filter(|(who, up)| {
                     let carries = track.carries(who);
-                    let wanted = wanted && carries;
-                    let forward = (up.forward != wanted).then_some(wanted);
-                    let new_group = new_group.filter(|_| carries);
-                    let update = RequestUpdate { forward, new_group, ..RequestUpdate::default() };
-                    (forward.is_some() || new_group.is_some()).then_some((*who, update))
+                    up.forward != (wanted && carries) || new_group.is_some() && carries
                 })
+                .map(|(who, _)| *who)
                 .collect();
-            for (who, update) in told {
-                let forward = update.forward;
+            for who in told {
+                // What one of a shard's two is told decides about the other.
+                let Some(track) = self.tracks.get(&track_id) else { continue };
+                let Some(up) = track.upstreams.get(&who) else { continue };
+                let carries = track.carries(&who);
+                let forward = Some(wanted && carries).filter(|forward| *forward != up.forward);
+                let new_group = new_group.filter(|_| carries);
+                if forward.is_none() && new_group.is_none() {
+                    continue;
+                }
+                let update = RequestUpdate { forward, new_group, ..RequestUpdate::default() };
                 let Some(entry) = self.entry_mut(who.session) else { continue };
                 // A session that ends takes its subscription along; nothing else fails here.
                 let told = entry.session.update(who.request, update);
