@@ -50,6 +50,15 @@ pub(crate) enum Offer {
     Accepted,
 }
 
+/// What a subscription brings of what is stored when it begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Past {
+    /// All from its start on.
+    Stored,
+    /// Nothing, as it is fetched.
+    Fetched,
+}
+
 /// What carries objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -153,22 +162,18 @@ impl Downstream {
     /// brings: the home may have let viewers in before this publisher's answer came, and what came
     /// ahead of that is new to them.
     pub fn go_live_after(&mut self, passed: Option<Location>, store: &TrackStore) {
-        self.go_live(store);
+        self.phase = Phase::Live;
+        self.join = store.largest();
+        (_, self.end) = self.filter.resolve(self.join);
         (self.start, _) = LocationFilter::NextObject.resolve(passed);
-        let stored: Vec<LiveCursor> = store.stored_cursors(self.start).collect();
-        self.streams.clear();
-        if self.forward {
-            for cursor in stored {
-                self.add_stream(store, cursor);
-            }
-        }
+        self.follow(store, Past::Stored);
     }
 
     /// Takes its place at what is published from now on, whether or not it may be sent yet.
     pub fn begin(&mut self, store: &TrackStore) {
         self.join = store.largest();
         (self.start, self.end) = self.filter.resolve(self.join);
-        self.follow(store);
+        self.follow(store, self.past());
     }
 
     /// Goes on after a pause: what passed meanwhile is past, and its filter's end still counts.
@@ -176,18 +181,25 @@ impl Downstream {
         self.join = store.largest();
         let (next, _) = LocationFilter::NextObject.resolve(self.join);
         self.start = self.start.max(next);
-        self.follow(store);
+        self.follow(store, self.past());
     }
 
-    fn follow(&mut self, store: &TrackStore) {
+    fn past(&self) -> Past {
+        match self.carriage {
+            // It has no FETCH: what it asks for of the past is what is stored.
+            Carriage::Objects => Past::Stored,
+            _ => Past::Fetched,
+        }
+    }
+
+    fn follow(&mut self, store: &TrackStore, past: Past) {
         self.arrivals = store.arrivals_end();
         self.datagrams = store.datagrams_end();
         debug_assert!(self.streams.is_empty(), "streams are taken before a subscription begins");
         if self.forward {
-            let cursors: Vec<LiveCursor> = match self.carriage {
-                // It has no FETCH: what it asks for of the past is what is stored.
-                Carriage::Objects => store.stored_cursors(self.start).collect(),
-                _ => store.live_cursors(self.start).collect(),
+            let cursors: Vec<LiveCursor> = match past {
+                Past::Stored => store.stored_cursors(self.start).collect(),
+                Past::Fetched => store.live_cursors(self.start).collect(),
             };
             for cursor in cursors {
                 self.add_stream(store, cursor);

@@ -82,7 +82,7 @@ pub struct Overview {
     /// Fetches of viewers.
     pub fetches: usize,
     /// Sessions by draft and what carries them.
-    pub kinds: BTreeMap<(Option<String>, &'static str), usize>,
+    pub kinds: BTreeMap<(Option<String>, Carrier), usize>,
     /// What publishers brought since the start.
     pub arrived: Traffic,
     /// Bytes of objects handed to viewers' connections since the start, with their headers.

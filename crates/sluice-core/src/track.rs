@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    DoneCode, GroupId, Location, RangeEnd, RequestError, RequestId, ResetCode, StreamCount, Token,
-    TrackProperties,
+    DoneCode, GroupId, Location, RangeEnd, RequestError, RequestId, ResetCode, StreamCount,
+    Subscribe, Token, TrackProperties,
 };
 
 use crate::downstream::{Downstream, Phase};
@@ -215,10 +215,17 @@ impl Track {
         shards().map(|(who, _)| who.session).filter(|session| !fed(*session)).collect()
     }
 
+    /// What viewers ask for who wait for an answer.
+    fn asked(&self) -> impl Iterator<Item = &Subscribe> {
+        self.downstreams.values().filter_map(|down| down.asked.as_deref())
+    }
+
     /// The longest wait for a publisher that a viewer asked for.
     pub fn rendezvous(&self) -> Option<Duration> {
-        let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
-        asked.filter_map(|asked| asked.rendezvous_timeout).filter(|wait| !wait.is_zero()).max()
+        self.asked()
+            .filter_map(|asked| asked.rendezvous_timeout)
+            .filter(|wait| !wait.is_zero())
+            .max()
     }
 
     /// A publisher is gone; what it was bringing is kept open until `until` if there are others.
@@ -240,8 +247,7 @@ impl Track {
 
     /// The largest group that a viewer who waits for an answer asks for.
     pub fn asked_group(&self) -> Option<GroupId> {
-        let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
-        asked.filter_map(|asked| asked.new_group).max()
+        self.asked().filter_map(|asked| asked.new_group).max()
     }
 
     /// The group that upstream has to be asked for now.
@@ -257,8 +263,7 @@ impl Track {
 
     /// What a viewer that waits for an answer showed.
     pub fn shown_tokens(&self) -> Vec<Token> {
-        let asked = self.downstreams.values().filter_map(|down| down.asked.as_ref());
-        let shown = asked.map(|asked| &asked.tokens).find(|tokens| !tokens.is_empty());
+        let shown = self.asked().map(|asked| &asked.tokens).find(|tokens| !tokens.is_empty());
         shown.cloned().unwrap_or_default()
     }
 

@@ -72,9 +72,11 @@ impl Shard {
                 let Some(source) = track.upstream_of(key, id).and_then(|up| up.source) else {
                     return;
                 };
-                let result = track.store.handle_datagram(source, &head, &payload, now);
                 let arrived = Traffic { objects: 1, bytes: payload.len() as u64 };
-                self.count_arrived(key, track_id, arrived);
+                let arrived = self.count_arrived(key, arrived);
+                let Some(track) = self.tracks.get_mut(&track_id) else { return };
+                track.arrived += arrived;
+                let result = track.store.handle_datagram(source, &head, &payload, now);
                 self.changed(track_id, key, result);
             }
             SessionEvent::Malformed { id, violation } => {
@@ -129,7 +131,10 @@ impl Shard {
         if let Some(entry) = self.entry_mut(key) {
             entry.streams_in.insert(stream, InStream { track: track_id, request: id, feed });
         }
-        self.count_arrived(key, track_id, Traffic::OBJECT);
+        let arrived = self.count_arrived(key, Traffic::OBJECT);
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            track.arrived += arrived;
+        }
         self.changed(track_id, key, change);
     }
 
@@ -151,20 +156,21 @@ impl Shard {
         let Some(inbound) = self.entry(key).and_then(|e| e.streams_in.get(&stream)).copied() else {
             return;
         };
-        self.count_arrived(key, inbound.track, arrived);
+        let arrived = self.count_arrived(key, arrived);
         let Some(track) = self.tracks.get_mut(&inbound.track) else { return };
+        track.arrived += arrived;
         let result = work(&mut track.store, inbound.feed);
         self.changed(inbound.track, key, result);
     }
 
-    /// Counts what a publisher brought. What another shard brings was counted there.
-    fn count_arrived(&mut self, key: SessionKey, track: TrackId, arrived: Traffic) {
-        let Some(entry) = self.entry_mut(key).filter(|entry| entry.link.is_none()) else { return };
+    /// Counts what a publisher brought; what of it counts for its track too. What another shard
+    /// brings was counted there.
+    fn count_arrived(&mut self, key: SessionKey, arrived: Traffic) -> Traffic {
+        let publisher = self.entry_mut(key).filter(|entry| entry.link.is_none());
+        let Some(entry) = publisher else { return Traffic::default() };
         entry.arrived += arrived;
         self.arrived += arrived;
-        if let Some(track) = self.tracks.get_mut(&track) {
-            track.arrived += arrived;
-        }
+        arrived
     }
 
     pub(super) fn changed(

@@ -3,8 +3,8 @@
 //! `links` is what joins shards, `spread` what all of them know, `remote` what one does for another;
 //! `publisher` is what publishers do, `subscriber` and `updates` what viewers do, `upstream` what
 //! the shard asks of publishers, `origins` of other relays, `namespaces` who is told of namespaces,
-//! `data` objects coming in, `retain` what of the past is kept, `report` what people are told who ask, `fetching` fetches and fills,
-//! `deliver` objects going out.
+//! `data` objects coming in, `retain` what of the past is kept, `report` what people are told who
+//! ask, `fetching` fetches and fills, `deliver` objects going out.
 
 mod data;
 mod deliver;

@@ -3,7 +3,6 @@
 use std::ops::Bound;
 
 use sluice_proto::model::{FullTrackName, RequestId, TrackNamespace};
-use sluice_proto::transport::Carrier;
 
 use super::{Role, SessionEntry, Shard};
 use crate::downstream::Phase;
@@ -27,7 +26,7 @@ impl Shard {
         for (_, entry) in self.sessions.iter().filter(|(_, entry)| entry.link.is_none()) {
             told.sessions += 1;
             let draft = entry.session.dialect().map(|dialect| dialect.draft().to_string());
-            *told.kinds.entry((draft, carrier(entry))).or_default() += 1;
+            *told.kinds.entry((draft, entry.session.info().carrier)).or_default() += 1;
         }
         for track in self.tracks.values() {
             told.tracks += usize::from(track.key.part == Part::Home);
@@ -355,12 +354,5 @@ impl TrackReport {
         self.largest = self.largest.max(part.largest);
         self.arrived += part.arrived;
         self.sent_bytes += part.sent_bytes;
-    }
-}
-
-fn carrier(entry: &SessionEntry) -> &'static str {
-    match entry.session.info().carrier {
-        Carrier::Quic => "quic",
-        Carrier::WebTransport => "webtransport",
     }
 }

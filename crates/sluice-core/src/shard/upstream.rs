@@ -279,17 +279,13 @@ impl Shard {
             }
             let new_group = track.take_new_group();
             let wanted = track.wants_objects();
-            let told: Vec<RequestKey> = track
+            let established: Vec<RequestKey> = track
                 .upstreams
                 .iter()
                 .filter(|(_, up)| up.is_established())
-                .filter(|(who, up)| {
-                    let carries = track.carries(who);
-                    up.forward != (wanted && carries) || new_group.is_some() && carries
-                })
                 .map(|(who, _)| *who)
                 .collect();
-            for who in told {
+            for who in established {
                 // What one of a shard's two is told decides about the other.
                 let Some(track) = self.tracks.get(&track_id) else { continue };
                 let Some(up) = track.upstreams.get(&who) else { continue };
