@@ -12,7 +12,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{ConnectionError, Event, StreamEvent, Transmit, VarInt};
-use sluice_proto::transport::{Carrier, CloseReason, PeerInfo, Side, StreamId, TransportEvent};
+use sluice_proto::transport::{
+    Carrier, CloseReason, PathStats, PeerInfo, Side, StreamId, TransportEvent,
+};
 
 use crate::config::NetLimits;
 use crate::congestion::{self, send_window_bytes};
@@ -439,6 +441,23 @@ impl Connection {
             ConnectionError::LocallyClosed => CloseReason::Local,
             other => CloseReason::Transport(other.to_string()),
         }
+    }
+
+    /// What is known of the path.
+    pub(crate) fn path_stats(&self) -> PathStats {
+        let path = self.quic.stats().path;
+        PathStats {
+            rtt: path.rtt,
+            window_bytes: path.cwnd,
+            lost_packets: path.lost_packets,
+            mtu_bytes: path.current_mtu,
+            remote: self.quic.remote_address(),
+        }
+    }
+
+    /// Whether MOQT may use it: after `Connected` and before `Closed` was told.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.told_closed && self.info.is_some()
     }
 
     /// Largest payload of a datagram now.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use quinn_proto::{ConnectionHandle, DatagramEvent, EndpointEvent, Incoming};
 use ring::{hkdf, hmac};
-use sluice_proto::transport::{CloseReason, PeerInfo};
+use sluice_proto::transport::{CloseReason, PathStats, PeerInfo};
 
 use crate::config::{NetConfig, NetLimits};
 use crate::connection::{Connection, Opening};
@@ -90,6 +90,16 @@ pub struct Net {
 struct Slot {
     generation: u32,
     connection: Option<Box<Connection>>,
+}
+
+impl Slot {
+    fn has(&self, key: ConnectionKey) -> bool {
+        self.generation == key.generation
+    }
+
+    fn of_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        self.has(key).then_some(self.connection.as_deref_mut()?)
+    }
 }
 
 /// What connections hand to their [`Net`] while they are borrowed.
@@ -293,14 +303,16 @@ impl Net {
     /// after `Closed`.
     pub fn transport(&mut self, key: ConnectionKey, now: Instant) -> Option<ConnTransport<'_>> {
         let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation != key.generation {
-            return None;
-        }
-        let connection = slot.connection.as_deref_mut()?;
-        if connection.told_closed || connection.info().is_none() {
-            return None;
-        }
+        let connection = slot.of_mut(key).filter(|connection| connection.is_usable())?;
         Some(ConnTransport::new(connection, &mut self.shared, now))
+    }
+
+    /// What is known of a connection's path. Unlike a transport, whose use may leave something to
+    /// send, looking costs nothing else.
+    pub fn path_stats(&self, key: ConnectionKey) -> Option<PathStats> {
+        let slot = self.slots.get(key.index as usize).filter(|slot| slot.has(key))?;
+        let connection = slot.connection.as_deref()?;
+        connection.is_usable().then(|| connection.path_stats())
     }
 
     fn handle_incoming(&mut self, now: Instant, incoming: Incoming) {
@@ -420,11 +432,7 @@ impl Net {
     }
 
     fn connection(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation != key.generation {
-            return None;
-        }
-        slot.connection.as_deref_mut()
+        self.slots.get_mut(key.index as usize)?.of_mut(key)
     }
 }
 

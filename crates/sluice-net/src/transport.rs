@@ -187,14 +187,7 @@ impl Transport for ConnTransport<'_> {
     }
 
     fn stats(&self) -> PathStats {
-        let path = self.connection.quic.stats().path;
-        PathStats {
-            rtt: path.rtt,
-            window_bytes: path.cwnd,
-            lost_packets: path.lost_packets,
-            mtu_bytes: path.current_mtu,
-            remote: self.connection.quic.remote_address(),
-        }
+        self.connection.path_stats()
     }
 
     fn info(&self) -> &PeerInfo {

@@ -190,12 +190,21 @@ pub struct PathStats {
 }
 
 /// How MOQT is carried.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Carrier {
     /// MOQT straight over QUIC, chosen by ALPN (`moqt://`).
     Quic,
     /// MOQT in a WebTransport session over HTTP/3 (`https://`).
     WebTransport,
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Carrier::Quic => "quic",
+            Carrier::WebTransport => "webtransport",
+        })
+    }
 }
 
 /// What was settled before MOQT's first byte.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use sluice_core::{SessionKey, Shard};
 use sluice_net::{ConnectionKey, Net, NetCounters};
-use sluice_proto::transport::Transport;
 use tokio::sync::oneshot;
 
 use super::worker::{Mailbox, WorkerMessage};
@@ -20,22 +19,20 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// What a worker lends to who asks.
 pub struct Seen<'a> {
     pub shard: &'a Shard,
-    pub(super) net: &'a mut Net,
+    pub(super) net: &'a Net,
     pub(super) connections: &'a HashMap<SessionKey, ConnectionKey>,
-    pub(super) now: Instant,
 }
 
 impl Seen<'_> {
     /// The round-trip time to a session's peer.
-    pub fn rtt(&mut self, session: SessionKey) -> Option<Duration> {
+    pub fn rtt(&self, session: SessionKey) -> Option<Duration> {
         let connection = self.connections.get(&session)?;
-        Some(self.net.transport(*connection, self.now)?.stats().rtt)
+        Some(self.net.path_stats(*connection)?.rtt)
     }
 
     /// Round-trip times to some peers, at most `max`.
-    pub fn rtts(&mut self, max: usize) -> Vec<Duration> {
-        let some: Vec<SessionKey> = self.connections.keys().copied().take(max).collect();
-        some.into_iter().filter_map(|session| self.rtt(session)).collect()
+    pub fn rtts(&self, max: usize) -> Vec<Duration> {
+        self.connections.keys().take(max).filter_map(|session| self.rtt(*session)).collect()
     }
 
     /// Connections open, and what happened to those that came.
@@ -101,6 +98,30 @@ impl Surveyor {
             answers.push(self.ask(worker, question.clone()).await?);
         }
         Ok(answers)
+    }
+
+    /// Asks one after the other for rows of a list, from `after` of a worker on, until there are
+    /// `rows`. Each comes with the worker that has it.
+    pub async fn ask_in_turn<K: Copy + Send + 'static, T: Send + 'static>(
+        &self,
+        after: Option<(usize, K)>,
+        rows: usize,
+        question: impl Fn(Seen<'_>, Option<K>, usize) -> Vec<T> + Clone + Send + 'static,
+    ) -> Result<Vec<(usize, T)>, Unanswered> {
+        let (first, mut after) = match after {
+            Some((worker, key)) => (worker, Some(key)),
+            None => (0, None),
+        };
+        let mut found = Vec::new();
+        for worker in first..self.workers() {
+            let (question, after, rest) = (question.clone(), after.take(), rows - found.len());
+            let told = self.ask(worker, move |seen| question(seen, after, rest)).await?;
+            found.extend(told.into_iter().map(|row| (worker, row)));
+            if found.len() == rows {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn may_ask(&self, now: Instant) -> bool {

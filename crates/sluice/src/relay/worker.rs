@@ -15,7 +15,7 @@ use sluice_net::ids::shard_of;
 use sluice_net::tls::ServerTls;
 use sluice_net::{ConnectionKey, Net, NetConfig, NetEvent};
 use sluice_proto::session::{ReadProgress, SessionConfig};
-use sluice_proto::transport::{Carrier, PeerInfo, Side, Transport};
+use sluice_proto::transport::{PeerInfo, Side, Transport};
 use sluice_udp::{Datagram, LoopWaker, UdpLoop};
 
 use super::faults::FaultBoard;
@@ -116,7 +116,6 @@ pub struct Worker {
     /// Connections that have more to read than one turn takes.
     unread: BTreeSet<ConnectionKey>,
     quiet: QuietSessions,
-    faults: FaultBoard,
     origins: Origins,
     draining: bool,
     /// The others were told that nothing is left here.
@@ -154,7 +153,6 @@ impl Worker {
             net: Net::new(net),
             shard,
             config,
-            faults: team.faults.clone(),
             team,
             inbox,
             sessions: HashMap::new(),
@@ -286,7 +284,7 @@ impl Worker {
                 }
                 WorkerMessage::Question(question) => {
                     let Self { shard, net, connections, .. } = self;
-                    question(Seen { shard, net, connections, now });
+                    question(Seen { shard, net, connections });
                 }
                 WorkerMessage::Finish => {}
             }
@@ -315,10 +313,6 @@ impl Worker {
     }
 
     fn connected(&mut self, key: ConnectionKey, info: &PeerInfo, now: Instant) {
-        let carrier = match info.carrier {
-            Carrier::Quic => "quic",
-            Carrier::WebTransport => "webtransport",
-        };
         let session = match self.origins.connected(key) {
             None => self.shard.open_session(&self.config, info, now),
             Some((origin, Some(config))) => {
@@ -336,7 +330,7 @@ impl Worker {
         tracing::info!(
             %session,
             remote = %info.remote,
-            carrier,
+            carrier = info.carrier.to_string(),
             protocol = info.protocol.as_deref().unwrap_or("none"),
             path = info.path.as_deref().unwrap_or(""),
             "connected"
@@ -387,7 +381,7 @@ impl Worker {
                 self.origins.note_end(peer.session, end);
             }
             log::write(&notice);
-            self.faults.note(self.number, &notice, SystemTime::now());
+            self.team.faults.note(self.number, &notice, SystemTime::now());
         }
     }
 }

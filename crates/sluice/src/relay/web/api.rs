@@ -246,21 +246,10 @@ async fn track(State(state): Web, Path(id): Path<String>) -> Answer {
 async fn viewers(State(state): Web, Path(id): Path<String>, uri: Uri) -> Answer {
     let (scope, name) = ids::read_track(&id).ok_or(Refusal::NotThere)?;
     let part = Part::of(&uri)?;
-    let (first, mut after) = match part.after(read_subscription)? {
-        Some((worker, id)) => (worker, Some(id)),
-        None => (0, None),
-    };
-    let mut found = Vec::new();
-    for worker in first..state.api.0.surveyor.workers() {
-        let (scope, name, rows) = (scope.clone(), name.clone(), part.rows - found.len());
-        let after = after.take();
-        let ask = move |seen: Seen<'_>| seen.shard.viewers_after(&scope, &name, after, rows);
-        let told = state.api.0.surveyor.ask(worker, ask).await?;
-        found.extend(told.into_iter().map(|one| (worker, one)));
-        if found.len() == part.rows {
-            break;
-        }
-    }
+    let after = part.after(read_subscription)?;
+    let question =
+        move |seen: Seen<'_>, after, rows| seen.shard.viewers_after(&scope, &name, after, rows);
+    let found = state.api.0.surveyor.ask_in_turn(after, part.rows, question).await?;
     let last = found.last().filter(|_| found.len() == part.rows);
     let next = last.map(|(worker, one)| subscription_id(*worker, one.id));
     page(found.iter().map(|(worker, one)| subscription_row(*worker, one)).collect(), next)
@@ -268,24 +257,13 @@ async fn viewers(State(state): Web, Path(id): Path<String>, uri: Uri) -> Answer 
 
 async fn sessions(State(state): Web, uri: Uri) -> Answer {
     let part = Part::of(&uri)?;
-    let (first, mut after) = match part.after(ids::read_session)? {
-        Some((worker, key)) => (worker, Some(key)),
-        None => (0, None),
+    let after = part.after(ids::read_session)?;
+    let question = |seen: Seen<'_>, after, rows| {
+        let mut list = seen.shard.sessions_after(after, rows);
+        list.iter_mut().for_each(|session| session.rtt = seen.rtt(session.key));
+        list
     };
-    let mut found = Vec::new();
-    for worker in first..state.api.0.surveyor.workers() {
-        let (after, rows) = (after.take(), part.rows - found.len());
-        let ask = move |mut seen: Seen<'_>| {
-            let mut list = seen.shard.sessions_after(after, rows);
-            list.iter_mut().for_each(|session| session.rtt = seen.rtt(session.key));
-            list
-        };
-        let told = state.api.0.surveyor.ask(worker, ask).await?;
-        found.extend(told.into_iter().map(|session| (worker, session)));
-        if found.len() == part.rows {
-            break;
-        }
-    }
+    let found = state.api.0.surveyor.ask_in_turn(after, part.rows, question).await?;
     let last = found.last().filter(|_| found.len() == part.rows);
     let next = last.map(|(worker, session)| ids::session(*worker, session.key));
     page(found.iter().map(|(worker, session)| session_row(*worker, session)).collect(), next)
@@ -297,7 +275,7 @@ async fn session(State(state): Web, Path(id): Path<String>, uri: Uri) -> Answer 
     let part = Part::of(&uri)?;
     let after = part.after(|id| id.parse().ok().map(RequestId))?;
     let rows = part.rows;
-    let ask = move |mut seen: Seen<'_>| {
+    let ask = move |seen: Seen<'_>| {
         let mut session = seen.shard.session_report(key)?;
         session.rtt = seen.rtt(key);
         Some((session, seen.shard.requests_after(key, after, rows)))
@@ -394,7 +372,7 @@ impl Api {
         {
             return Ok(value.clone());
         }
-        let ask = |mut seen: Seen<'_>| {
+        let ask = |seen: Seen<'_>| {
             let (connections, counters) = seen.connections();
             Glance {
                 shard: seen.shard.overview(),
@@ -410,12 +388,12 @@ impl Api {
 
     fn summed(&self, told: Vec<Glance>) -> Value {
         let sum = |of: fn(&Glance) -> u64| told.iter().map(of).sum::<u64>();
-        let mut kinds: BTreeMap<(Option<String>, &str), usize> = BTreeMap::new();
+        let mut kinds: BTreeMap<(Option<String>, Carrier), usize> = BTreeMap::new();
         for (kind, count) in told.iter().flat_map(|told| &told.shard.kinds) {
             *kinds.entry(kind.clone()).or_default() += count;
         }
         let kinds = kinds.iter().map(|((draft, carrier), count)| {
-            json!({ "draft": draft, "carrier": carrier, "sessions": count })
+            json!({ "draft": draft, "carrier": carrier.to_string(), "sessions": count })
         });
         let now = Instant::now();
         json!({
@@ -518,10 +496,7 @@ fn session_row(worker: usize, row: &SessionReport) -> Value {
     json!({
         "id": ids::session(worker, row.key),
         "remote": row.remote.to_string(),
-        "carrier": match row.carrier {
-            Carrier::Quic => "quic",
-            Carrier::WebTransport => "webtransport",
-        },
+        "carrier": row.carrier.to_string(),
         "draft": row.draft,
         "implementation": row.implementation,
         "path": row.path,
