@@ -4,13 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::{ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 
-use super::Relay;
+use super::{Relay, tls};
 
 /// An answer as it came.
 pub struct Answer {
@@ -35,14 +32,9 @@ pub fn ask(relay: &Relay, path: &str, lines: &str) -> Answer {
 
 /// The same by HTTPS, from a relay whose certificate is the one that it told.
 pub fn ask_securely(relay: &Relay, path: &str, lines: &str) -> Answer {
-    let config = rustls::ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(OneCertificate(relay.certificate)))
-        .with_no_client_auth();
+    let config = Arc::new(tls::client_config(Some(relay.certificate)));
     let name = "localhost".try_into().expect("a name");
-    let tls = ClientConnection::new(Arc::new(config), name).expect("TLS");
+    let tls = ClientConnection::new(config, name).expect("TLS");
     exchange(StreamOwned::new(tls, connect(relay)), path, lines)
 }
 
@@ -71,54 +63,4 @@ pub fn json(relay: &Relay, path: &str) -> Value {
     assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
     assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
     serde_json::from_slice(&answer.body).expect("JSON")
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
-
-/// Believes the certificate with this hash.
-#[derive(Debug)]
-struct OneCertificate([u8; 32]);
-
-impl ServerCertVerifier for OneCertificate {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        assert_eq!(
-            sluice_net::tls::certificate_hash(end_entity),
-            self.0,
-            "the certificate it told"
-        );
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
 }

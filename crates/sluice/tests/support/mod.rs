@@ -6,6 +6,7 @@ pub mod ffmpeg;
 pub mod http;
 pub mod origin;
 pub mod quic;
+pub mod tls;
 pub mod tool;
 
 use std::io::{BufRead, BufReader, Write};
