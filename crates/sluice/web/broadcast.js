@@ -1,14 +1,11 @@
 // Encodes a MediaStream and publishes it: a catalog, a track for each rendition, a track of sound.
 
 import { capturePictures, captureSound } from "./capture.js";
-import { CATALOG, encodeCatalog } from "./catalog.js";
+import { CATALOG, PRIORITY, encodeCatalog } from "./catalog.js";
 import { audioProperties, videoProperties } from "./loc.js";
 import { connect } from "./session.js";
 import { pause } from "./source.js";
 
-const CATALOG_PRIORITY = 32;
-const AUDIO_PRIORITY = 64;
-const VIDEO_PRIORITY = 128;
 /** Pictures that wait for an encoder; more are dropped before it. */
 const ENCODING_MAX = 3;
 /** Media that waits for the network; more, and the group is given up. */
@@ -97,7 +94,7 @@ export class Broadcaster extends EventTarget {
     await Promise.all(this.tracks.map(({ described }) => described));
     for (const track of this.tracks) track.open(session);
     const describe = () => this.catalog.write(this.nextGroup++, 0, encodeCatalog(this.tracks.map((track) => track.description)));
-    this.catalog = session.track(this.namespace, CATALOG, { priority: CATALOG_PRIORITY, wanted: describe });
+    this.catalog = session.track(this.namespace, CATALOG, { priority: PRIORITY.catalog, wanted: describe });
     describe();
     this.keyWanted = true;
     this.announced = await session.publishNamespace(this.namespace);
@@ -257,7 +254,7 @@ export function videoConfig({ codec, width, height, bitrate, framerate }) {
 
 class PictureTrack extends MediaTrack {
   constructor(broadcast, name, options) {
-    super(broadcast, name, options, VIDEO_PRIORITY);
+    super(broadcast, name, options, PRIORITY.video);
     this.groupOf = new Map();
     this.encoder = new VideoEncoder({
       output: (chunk, metadata) => this.handle(chunk, metadata),
@@ -328,7 +325,7 @@ class PictureTrack extends MediaTrack {
 
 class SoundTrack extends MediaTrack {
   constructor(broadcast, name, options) {
-    super(broadcast, name, options, AUDIO_PRIORITY);
+    super(broadcast, name, options, PRIORITY.audio);
     this.encoder = new AudioEncoder({
       output: (chunk, metadata) => this.handleChunk(chunk, metadata),
       error: (error) => (this.fail(error), broadcast.setState({ phase: "failed", error })),

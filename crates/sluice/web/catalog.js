@@ -5,6 +5,9 @@ const text = new TextDecoder();
 /** Name of the catalog's own track. */
 export const CATALOG = "catalog";
 
+/** What goes first over a slow network: lower ones, as publisher and as subscriber. */
+export const PRIORITY = { catalog: 32, audio: 64, video: 128 };
+
 /** What a broadcast consists of, changed by each object of its catalog track. */
 export class Catalog {
   constructor() {

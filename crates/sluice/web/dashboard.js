@@ -1,8 +1,8 @@
 // The dashboard: what the relay tells of itself at /api/v1, as figures, plots and tables.
 
-import { $, bits, element, milliseconds, say, watchLink } from "./page.js";
+import { $, bits, element, milliseconds, say, setFigures, watchLink } from "./page.js";
 import { Plot } from "./plots.js";
-import { Table, api, setFigures } from "./tables.js";
+import { Table, api } from "./tables.js";
 
 const REFRESH_MS = 2_000;
 const FAULTS_SHOWN = 30;

@@ -21,14 +21,11 @@ class Decoding {
   decode(frame) {
     const config = this.configOf(frame);
     const key = config.codec + (config.description ? config.description.join() : "");
-    if (this.decoder === undefined || this.decoder.state === "closed" || (frame.isKey && key !== this.key)) {
-      if (this.decoder && this.decoder.state !== "closed") {
-        // What is still inside comes out before the new configuration counts.
-        this.decoder.configure(config);
-      } else {
-        this.decoder = this.create();
-        this.decoder.configure(config);
-      }
+    const isGone = this.decoder === undefined || this.decoder.state === "closed";
+    if (isGone) this.decoder = this.create();
+    if (isGone || (frame.isKey && key !== this.key)) {
+      // What is still inside comes out before another configuration counts.
+      this.decoder.configure(config);
       this.key = key;
     }
     const { Chunk } = this;
@@ -75,8 +72,7 @@ export class VideoDecoding extends Decoding {
   }
 
   configOf(frame) {
-    const { codec, description } = frame.source.decoderConfig(frame);
-    return { codec, ...(description && { description }), optimizeForLatency: true };
+    return { ...frame.source.decoderConfig(frame), optimizeForLatency: true };
   }
 
   create() {
@@ -140,9 +136,8 @@ export class AudioDecoding extends Decoding {
 
   configOf(frame) {
     const { track } = frame.source;
-    const { codec, description } = frame.source.decoderConfig(frame);
     const numberOfChannels = Number(track.channelConfig ?? 2) || 2;
-    return { codec, sampleRate: track.samplerate ?? 48_000, numberOfChannels, ...(description && { description }) };
+    return { ...frame.source.decoderConfig(frame), sampleRate: track.samplerate ?? 48_000, numberOfChannels };
   }
 
   /** Decoders count samples from their first piece on, so a hole takes a new one. */

@@ -1,7 +1,7 @@
 // The encoder page: choose, preview, publish, and see how it goes.
 
 import { Broadcaster, videoConfig } from "./broadcast.js";
-import { $, bits, element, explain, milliseconds, query, relay, say, watchLink } from "./page.js";
+import { $, bits, element, explain, milliseconds, noTransport, query, relay, say, watchLink } from "./page.js";
 import { Plot } from "./plots.js";
 import { drawQr } from "./qr.js";
 
@@ -23,9 +23,8 @@ const number = (name) => Number(value(name));
 
 function missing() {
   if (!isSecureContext) return "This page was not opened securely, so there is no camera. Open it with https, or on localhost.";
-  if (typeof WebTransport === "undefined") {
-    return "This browser has no WebTransport: use Chrome 97+, Edge, Firefox 114+ or Safari 26+.";
-  }
+  const lacking = noTransport();
+  if (lacking) return lacking;
   if (typeof VideoEncoder === "undefined" || typeof AudioEncoder === "undefined") {
     return "This browser cannot encode: use Chrome 94+, Edge, Firefox 130+ or Safari 26+.";
   }

@@ -1,7 +1,7 @@
 // The first page: whether the relay works, step by step with the cure, and what is live.
 
 import { CATALOG } from "./catalog.js";
-import { $, element, explain, followLive, link, milliseconds, relay, showLive, watchLink } from "./page.js";
+import { $, element, explain, followLive, link, milliseconds, noTransport, relay, showLive, watchLink } from "./page.js";
 
 const { host, port } = new URL(relay);
 const MARKS = { good: "✓", bad: "✗", wait: "…" };
@@ -96,9 +96,16 @@ $("#terminal").textContent = [
   `  | sluice publish ${relay} --namespace live/me`,
   `sluice subscribe ${relay} --namespace live/me | ffplay -v error -`,
 ].join("\n");
-if (!isSecureContext || typeof WebTransport === "undefined" || typeof VideoDecoder === "undefined") {
-  const lacking = !isSecureContext ? "this page was not opened securely" : typeof WebTransport === "undefined" ? "no WebTransport" : "no WebCodecs";
-  fail("browser", new Error(lacking));
+/** What this browser lacks. */
+function lacking() {
+  if (!isSecureContext) return "this page was not opened securely";
+  if (noTransport()) return "no WebTransport";
+  return typeof VideoDecoder === "undefined" ? "no WebCodecs" : undefined;
+}
+
+const lack = lacking();
+if (lack) {
+  fail("browser", new Error(lack));
 } else {
   set("browser", "good", "WebTransport and WebCodecs");
   followLive(show, (error) => {

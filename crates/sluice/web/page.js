@@ -42,6 +42,12 @@ export const milliseconds = (value) =>
 export const bits = (value) =>
   value >= 995_000 ? `${(value / 1e6).toFixed(2)} Mbit/s` : `${Math.round((value || 0) / 1000)} kbit/s`;
 
+/** Why a page of this site cannot reach a relay in this browser, if it cannot. */
+export function noTransport() {
+  if (typeof WebTransport !== "undefined") return undefined;
+  return "This browser has no WebTransport: use Chrome 97+, Edge, Firefox 114+ or Safari 26+.";
+}
+
 /** What a failure means for who reads it. */
 export function explain(error) {
   const told = error?.message ?? "";
@@ -81,6 +87,17 @@ export function showLive(list, paths, current) {
       return element("li", {}, element("a", { href: watchLink(path), ...here }, dot, path));
     }),
   );
+}
+
+/** Names with values; what is there is changed, so that nothing jumps. */
+export function setFigures(list, figures) {
+  const entries = Object.entries(figures);
+  while (list.children.length > entries.length) list.lastChild.remove();
+  entries.forEach(([name, value], at) => {
+    const box = list.children[at] ?? list.appendChild(element("div", {}, element("dt"), element("dd")));
+    box.children[0].textContent = name;
+    box.children[1].textContent = box.children[1].title = value;
+  });
 }
 
 /** Shows a text in an element, or hides it. */

@@ -1,15 +1,13 @@
 // Plays a broadcast: finds it, keeps its tracks coming, decodes, and paints at the clock's time.
 
 import { AudioOutput } from "./audio.js";
-import { CATALOG, Catalog } from "./catalog.js";
+import { CATALOG, Catalog, PRIORITY } from "./catalog.js";
 import { Clock, LiveEdge } from "./clock.js";
 import { AudioDecoding, VideoDecoding } from "./decode.js";
 import { FrameQueue } from "./frames.js";
 import { connect, namespaceOf } from "./session.js";
 import { Source, pause } from "./source.js";
 
-const AUDIO_PRIORITY = 64;
-const VIDEO_PRIORITY = 128;
 const CONTROL_MS = 100;
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 3_000;
@@ -130,7 +128,7 @@ export class Player extends EventTarget {
   /** Until the broadcast ends. */
   async follow(session) {
     if (this.named.video || this.named.audio) return this.followNamed(session);
-    const subscription = await session.subscribe(this.namespace, CATALOG, { join: true, priority: 32 });
+    const subscription = await session.subscribe(this.namespace, CATALOG, { join: true, priority: PRIORITY.catalog });
     this.catalog = new Catalog();
     let described;
     for await (const { payload } of subscription) {
@@ -161,8 +159,8 @@ export class Player extends EventTarget {
     this.restartMedia();
     const [sound] = this.catalog.audio;
     const picture = this.chosen();
-    this.videoSource = picture && this.open(session, picture, this.video.queue, VIDEO_PRIORITY);
-    this.audioSource = sound && this.open(session, sound, this.audio.queue, AUDIO_PRIORITY);
+    this.videoSource = picture && this.open(session, picture, this.video.queue, PRIORITY.video);
+    this.audioSource = sound && this.open(session, sound, this.audio.queue, PRIORITY.audio);
     this.changed();
     return [this.videoSource, this.audioSource].filter(Boolean).map((source) => this.read(source, true));
   }
@@ -219,7 +217,7 @@ export class Player extends EventTarget {
     const track = this.catalog.video.find((it) => it.name === name);
     if (!track || !this.videoSource || this.isShifted || this.videoSource.track.name === name) return;
     this.nextSource?.stop();
-    this.nextSource = this.open(this.session, track, new FrameQueue(), VIDEO_PRIORITY);
+    this.nextSource = this.open(this.session, track, new FrameQueue(), PRIORITY.video);
     // From its group's start, so that the change comes soon where groups are cut alike.
     this.read(this.nextSource, true);
   }

@@ -1,6 +1,6 @@
 // The player page: controls around a Player.
 
-import { $, bits, element, explain, followLive, milliseconds, query, relay, say, showLive, watchLink } from "./page.js";
+import { $, bits, element, explain, followLive, milliseconds, noTransport, query, relay, say, setFigures, showLive, watchLink } from "./page.js";
 import { Player } from "./playback.js";
 import { Plot } from "./plots.js";
 
@@ -20,9 +20,8 @@ let isMuted = false;
 
 function missing() {
   if (!isSecureContext) return "This page was not opened securely. Open it with https, or on localhost.";
-  if (typeof WebTransport === "undefined") {
-    return "This browser has no WebTransport: use Chrome 97+, Edge, Firefox 114+ or Safari 26+.";
-  }
+  const lacking = noTransport();
+  if (lacking) return lacking;
   if (typeof VideoDecoder === "undefined") {
     return "This browser has no WebCodecs: use Chrome 94+, Edge, Firefox 130+ or Safari 26+.";
   }
@@ -125,11 +124,7 @@ function showStats() {
     Protocol: `draft ${stats.draft}`,
     "Sound level": stats.level > 0 ? `${(20 * Math.log10(stats.level)).toFixed(0)} dB` : "silent",
   };
-  $("#figures").replaceChildren(
-    ...Object.entries(figures).map(([name, value]) =>
-      element("div", {}, element("dt", {}, name), element("dd", { title: String(value) }, String(value))),
-    ),
-  );
+  setFigures($("#figures"), figures);
 }
 
 function setLatency(latency) {

@@ -1,4 +1,4 @@
-// Tables of what the relay lists, a page at a time, and figures.
+// Tables of what the relay lists, a page at a time.
 
 import { element } from "./page.js";
 
@@ -10,17 +10,6 @@ export async function api(path) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw Object.assign(new Error(answer.error ?? `the relay answers ${response.status}`), { status: response.status });
   return answer;
-}
-
-/** Names with values; what is there is changed, so that nothing jumps. */
-export function setFigures(list, figures) {
-  const entries = Object.entries(figures);
-  while (list.children.length > entries.length) list.lastChild.remove();
-  entries.forEach(([name, value], at) => {
-    const box = list.children[at] ?? list.appendChild(element("div", {}, element("dt"), element("dd")));
-    box.children[0].textContent = name;
-    box.children[1].textContent = box.children[1].title = value;
-  });
 }
 
 /** One list of the relay. `columns` are a name, what a cell shows of a row (and of the same row the last
