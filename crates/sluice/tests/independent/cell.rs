@@ -12,8 +12,9 @@ use moqtap_codec::version::DraftVersion;
 use super::content;
 use super::control::{Answer, Asked, Client, Range, Request};
 use super::data::{self, Incoming, Item, Subgroup, SubgroupWriter};
-use super::dial::{Carrier, Link};
+use super::dial::{Carrier, Detour, Link};
 use super::fetch;
+use super::loss::Cut;
 use super::object::Object;
 use super::rules::{self, Rules};
 
@@ -38,11 +39,13 @@ pub enum Feature {
     Publish,
     /// PUBLISH_DONE with its status and the number of streams.
     End,
+    /// The publisher vanishes, or closes its session, in the middle of an object.
+    Loss,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Feature; 9] = [
+    pub const ALL: [Feature; 10] = [
         Feature::Namespaces,
         Feature::Subscribe,
         Feature::Subgroups,
@@ -52,6 +55,7 @@ impl Feature {
         Feature::Join,
         Feature::Publish,
         Feature::End,
+        Feature::Loss,
     ];
 
     /// Head of its column.
@@ -66,20 +70,33 @@ impl Feature {
             Feature::Join => "join",
             Feature::Publish => "PUBLISH",
             Feature::End => "end",
+            Feature::Loss => "loss",
         }
     }
 }
 
 /// One end of a cell.
-struct Peer {
-    client: Client,
-    data: Transport,
-    draft: DraftVersion,
+pub struct Peer {
+    /// Its requests.
+    pub client: Client,
+    /// Its data streams and datagrams.
+    pub data: Transport,
+    /// What it speaks.
+    pub draft: DraftVersion,
 }
 
 impl Peer {
     async fn connect(relay: SocketAddr, carrier: Carrier, draft: DraftVersion) -> Result<Peer> {
-        let link = Link::dial(relay, carrier, draft, quinn::TransportConfig::default()).await?;
+        Peer::connect_with(relay, carrier, draft, quinn::TransportConfig::default()).await
+    }
+
+    async fn connect_with(
+        relay: SocketAddr,
+        carrier: Carrier,
+        draft: DraftVersion,
+        config: quinn::TransportConfig,
+    ) -> Result<Peer> {
+        let link = Link::dial(relay, carrier, draft, config).await?;
         let client = Client::connect(&link, carrier, draft).await?;
         Ok(Peer { client, data: link.transport(), draft })
     }
@@ -140,6 +157,10 @@ const STEP_MAX: Duration = Duration::from_secs(30);
 /// A datagram that has not come by then is sent again.
 const LOST_AFTER: Duration = Duration::from_secs(3);
 const TRACK_ENDED: u64 = 2;
+/// A peer that has been silent for this long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// A session's code for "internal error".
+const INTERNAL_ERROR: u32 = 1;
 /// More than the head of an object without properties takes.
 const HEAD_BYTES_MAX: usize = 32;
 
@@ -172,6 +193,8 @@ async fn step<T>(name: &'static str, work: impl Future<Output = Result<T>>) -> R
 }
 
 struct Cell {
+    relay: SocketAddr,
+    carrier: Carrier,
     publisher: Peer,
     subscriber: Peer,
     late: Peer,
@@ -190,7 +213,7 @@ impl Cell {
         let subscriber = Peer::connect(relay, carrier, to).await.context("the subscriber")?;
         let late = Peer::connect(relay, carrier, to).await.context("a second subscriber")?;
         let path = format!("{carrier:?}-{}-{}", from.number(), to.number());
-        Ok(Cell { publisher, subscriber, late, path, findings: Vec::new() })
+        Ok(Cell { relay, carrier, publisher, subscriber, late, path, findings: Vec::new() })
     }
 
     async fn cut_through(&mut self) -> Result<()> {
@@ -222,6 +245,7 @@ impl Cell {
     }
 
     async fn run(&mut self) -> Result<()> {
+        let (_vanished, lost) = step("a publisher that will vanish", self.vanish()).await?;
         step("namespaces", self.namespaces()).await?;
         let (asked, subscription) = step("SUBSCRIBE", self.subscribe()).await?;
         let streams = step("subgroups", self.subgroups()).await?;
@@ -231,6 +255,10 @@ impl Cell {
         step("fetch of what only the publisher has", self.fetch_asked()).await?;
         step("PUBLISH", self.publish()).await?;
         step("end of a track", self.end(&asked, subscription, streams)).await?;
+        let closed = step("a publisher that closes its session", self.close()).await?;
+        step("the publisher that vanished", lost.check(&mut self.late)).await?;
+        step("the publisher that closed", closed.check(&mut self.late)).await?;
+        self.found(Feature::Loss, Rules::new());
         Ok(())
     }
 
@@ -465,6 +493,29 @@ impl Cell {
         ensure!(done == (TRACK_ENDED, streams), "status and streams came as {done:?}");
         self.found(Feature::End, Rules::new());
         Ok(())
+    }
+
+    /// A publisher of another track is not heard of any more. The relay will notice while the rest of
+    /// the cell runs.
+    async fn vanish(&mut self) -> Result<(Peer, Cut)> {
+        let mut config = quinn::TransportConfig::default();
+        config.max_idle_timeout(Some(SILENCE_MAX.try_into()?));
+        config.keep_alive_interval(Some(SILENCE_MAX / 8));
+        let detour = Detour::to(self.relay).await?;
+        let (carrier, from) = (self.carrier, self.publisher.draft);
+        let mut publisher = Peer::connect_with(detour.address, carrier, from, config).await?;
+        let namespace = ["vanishing", &self.path];
+        publisher.client.publish_namespace(&namespace).await?;
+        let cut = Cut::prepare(&mut publisher, &mut self.late, &namespace).await?;
+        drop(detour);
+        Ok((publisher, cut))
+    }
+
+    async fn close(&mut self) -> Result<Cut> {
+        let namespace = ["matrix", &self.path, "cam"];
+        let cut = Cut::prepare(&mut self.publisher, &mut self.late, &namespace).await?;
+        self.publisher.data.close(INTERNAL_ERROR, b"the encoder failed");
+        Ok(cut)
     }
 }
 

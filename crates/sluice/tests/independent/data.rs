@@ -252,6 +252,24 @@ impl Incoming {
         Ok(items)
     }
 
+    /// Reads up to the end of the stream, which has to be a reset; its code as MOQT has it.
+    pub async fn reset_code(mut self) -> Result<u64> {
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut chunk).await {
+                Ok(Some(_)) => {}
+                Ok(None) => bail!("the stream was finished"),
+                Err(TransportError::StreamReset(code)) => {
+                    return Ok(match &self.stream {
+                        RecvStream::Quic(_) => code,
+                        RecvStream::WebTransport(_) => web_transport_code(code)?,
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     fn decode(&mut self) -> Result<Item> {
         let mut rest = &self.bytes[..];
         let item = match &mut self.kind {
@@ -311,6 +329,12 @@ async fn fill(stream: &mut RecvStream, bytes: &mut BytesMut) -> Result<bool> {
         Err(TransportError::StreamReset(code)) => bail!("a data stream was reset with {code:#x}"),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The code that HTTP/3 wrapped (draft-ietf-webtrans-http3 §4.3): one in 31 is left out.
+fn web_transport_code(code: u64) -> Result<u64> {
+    let shifted = code.checked_sub(0x52e4_a40f_a8db).context("a reset of HTTP/3 itself")?;
+    Ok(shifted - shifted / 0x1f)
 }
 
 fn describe(header: &AnySubgroupHeader) -> Subgroup {

@@ -1,6 +1,7 @@
 //! Connections of libraries that share no line with the relay: `quinn` for raw QUIC, `wtransport`
 //! for WebTransport. A test keeps the connection beside the MOQT client that runs on it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,8 @@ use moqtap_client::transport::Transport;
 use moqtap_client::transport::quic::QuicTransport;
 use moqtap_client::transport::webtransport::WebTransportTransport;
 use moqtap_codec::version::DraftVersion;
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
 
 use crate::support::quic::client_config;
 
@@ -34,6 +37,46 @@ impl std::fmt::Display for Carrier {
     }
 }
 
+/// A way to the relay that can be cut: neither end hears of the other any more.
+pub struct Detour {
+    /// Where a client dials.
+    pub address: SocketAddr,
+    passing: JoinHandle<Result<()>>,
+}
+
+impl Detour {
+    /// A way for one client.
+    pub async fn to(relay: SocketAddr) -> Result<Detour> {
+        let (near, far) =
+            (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+        far.connect(relay).await?;
+        let address = near.local_addr()?;
+        let passing = tokio::spawn(async move {
+            let (mut out, mut back) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+            let mut client = None;
+            loop {
+                tokio::select! {
+                    received = near.recv_from(&mut out) => {
+                        let (length, from) = received?;
+                        client = Some(from);
+                        far.send(&out[..length]).await?;
+                    }
+                    received = far.recv(&mut back) => if let Some(client) = client {
+                        near.send_to(&back[..received?], client).await?;
+                    },
+                }
+            }
+        });
+        Ok(Detour { address, passing })
+    }
+}
+
+impl Drop for Detour {
+    fn drop(&mut self) {
+        self.passing.abort();
+    }
+}
+
 /// A connection to the relay.
 #[derive(Clone)]
 pub enum Link {
@@ -46,7 +89,7 @@ pub enum Link {
 impl Link {
     /// Connects, offering one draft.
     pub async fn dial(
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         carrier: Carrier,
         draft: DraftVersion,
         windows: quinn::TransportConfig,

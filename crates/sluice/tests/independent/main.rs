@@ -14,6 +14,7 @@ mod control_stream_16;
 mod data;
 mod dial;
 mod fetch;
+mod loss;
 mod matrix;
 mod object;
 mod request_streams;
