@@ -185,11 +185,16 @@ impl Downstream {
     }
 
     fn past(&self) -> Past {
-        match self.carriage {
-            // It has no FETCH: what it asks for of the past is what is stored.
-            Carriage::Objects => Past::Stored,
-            _ => Past::Fetched,
+        match self.has_past_in_logs() {
+            true => Past::Stored,
+            false => Past::Fetched,
         }
+    }
+
+    /// Whether it has no FETCH, so that its start may lie in the past: what is stored comes from
+    /// there on as it came live, and a fill brings what else there is.
+    pub fn has_past_in_logs(&self) -> bool {
+        self.carriage == Carriage::Objects
     }
 
     fn follow(&mut self, store: &TrackStore, past: Past) {

@@ -1,4 +1,5 @@
-//! A viewer's fetch or fill: a cursor over the store, and the stream it is written to.
+//! A viewer's fetch or fill: a cursor over the store, and the stream it is written to, or a stream for
+//! each object.
 
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::ids::RequestKey;
 use crate::limits::Limits;
-use crate::out_stream::CHUNK_BYTES_MIN;
+use crate::out_stream::{CHUNK_BYTES_MIN, is_carried, open_object};
 use crate::store::{FetchCursor, FetchSpan, FetchStep, TrackStore, UnknownSpan};
 
 /// Times that upstream is asked in vain for one location before a fetch is given up.
@@ -36,6 +37,8 @@ pub(crate) struct DownFetch {
     /// The subscription that it fills.
     pub subscription: Option<RequestId>,
     cursor: FetchCursor,
+    /// Whether each object has a stream of its own, for a draft that has no others.
+    each: bool,
     encoder: Option<FetchEncoder>,
     pub stream: Option<StreamId>,
     pending: SmallVec<[Bytes; 4]>,
@@ -57,6 +60,8 @@ pub(crate) enum Fetched {
     NoCredit,
     /// Upstream has to be asked for this.
     Ask(UnknownSpan),
+    /// Something may still come until then.
+    Settle(Instant),
     /// It is over.
     Over,
 }
@@ -67,6 +72,7 @@ impl DownFetch {
             priority,
             subscription: None,
             cursor: FetchCursor::new(span, now),
+            each: false,
             encoder: None,
             stream: None,
             pending: SmallVec::new(),
@@ -74,6 +80,12 @@ impl DownFetch {
             asked_at: None,
             sent_bytes: 0,
         }
+    }
+
+    /// The past of a subscription whose draft has no FETCH: what is stored of it comes from its
+    /// logs, and this is the rest.
+    pub fn beside_logs(self) -> Self {
+        Self { cursor: self.cursor.beside_logs(), each: true, ..self }
     }
 
     /// What it covers.
@@ -103,6 +115,9 @@ impl DownFetch {
         limits: &Limits,
         now: Instant,
     ) -> Fetched {
+        if self.each {
+            return self.serve_each(id, store, session, transport, limits, now);
+        }
         if self.stream.is_none() {
             let Some(dialect) = session.dialect() else { return Fetched::Over };
             let order = i32::from(255 - self.priority.0) << 8;
@@ -118,22 +133,10 @@ impl DownFetch {
         }
         let Some(stream) = self.stream else { return Fetched::Over };
         loop {
-            if !self.pending.is_empty() {
-                let Ok(written) = transport.write(stream, &mut self.pending) else {
-                    return Fetched::Over;
-                };
-                self.sent_bytes += written.bytes as u64;
-                if !written.complete {
-                    self.pending.retain(|chunk| !chunk.is_empty());
-                    return Fetched::Full;
-                }
-                self.pending.clear();
-            }
-            let room = transport.send_room();
-            if room == 0 {
-                return Fetched::Full;
-            }
-            let chunk = room.clamp(CHUNK_BYTES_MIN, limits.chunk_bytes_max);
+            let chunk = match self.write_pending(transport, limits) {
+                Ok(room) => room,
+                Err(fetched) => return fetched,
+            };
             match self.cursor.next(store, chunk, now) {
                 FetchStep::Object { key, location, .. } => {
                     if !self.encode(key, location, store) {
@@ -144,11 +147,15 @@ impl DownFetch {
                 FetchStep::Payload(bytes) => self.pending.push(bytes),
                 FetchStep::Wait => return Fetched::Wait,
                 FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
-                // A gap would say that nothing exists there, which nobody knows.
-                FetchStep::Unknown(_) => {
-                    self.abandon(session, transport, ResetCode::UnknownObjectStatus);
-                    return Fetched::Over;
-                }
+                FetchStep::Unknown(span) => match store.quiet_since(&span) {
+                    Some(since) if now >= since + limits.group_settle => self.cursor.give_up(&span),
+                    Some(since) => return Fetched::Settle(since + limits.group_settle),
+                    // A gap would say that nothing exists there, which nobody knows.
+                    None => {
+                        self.abandon(session, transport, ResetCode::UnknownObjectStatus);
+                        return Fetched::Over;
+                    }
+                },
                 FetchStep::Broken => {
                     self.abandon(session, transport, ResetCode::Internal);
                     return Fetched::Over;
@@ -159,6 +166,91 @@ impl DownFetch {
                 }
             }
         }
+    }
+
+    /// Writes what is left over: how much may follow, or what stands against it.
+    fn write_pending(
+        &mut self,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+    ) -> Result<usize, Fetched> {
+        if let Some(stream) = self.stream.filter(|_| !self.pending.is_empty()) {
+            let Ok(written) = transport.write(stream, &mut self.pending) else {
+                return Err(Fetched::Over);
+            };
+            self.sent_bytes += written.bytes as u64;
+            if !written.complete {
+                self.pending.retain(|chunk| !chunk.is_empty());
+                return Err(Fetched::Full);
+            }
+            self.pending.clear();
+        }
+        match transport.send_room() {
+            0 => Err(Fetched::Full),
+            room => Ok(room.clamp(CHUNK_BYTES_MIN, limits.chunk_bytes_max)),
+        }
+    }
+
+    /// The same for a draft in which each object has a stream. Nothing is said there of what is
+    /// missing, so what nobody knows is passed over.
+    fn serve_each(
+        &mut self,
+        id: RequestId,
+        store: &mut TrackStore,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        limits: &Limits,
+        now: Instant,
+    ) -> Fetched {
+        loop {
+            let chunk = match self.write_pending(transport, limits) {
+                Ok(room) => room,
+                Err(fetched) => return fetched,
+            };
+            let before = self.cursor;
+            let step = self.cursor.next(store, chunk, now);
+            let goes_on = self.cursor.is_inside() && !matches!(step, FetchStep::Object { .. });
+            if let Some(stream) = self.stream.take_if(|_| !goes_on) {
+                session.finish_data(transport, stream);
+            }
+            match step {
+                FetchStep::Object { key, .. } if is_carried(key, store, session) => {
+                    match open_object(key, id, self.priority, store, session, transport) {
+                        Ok(Some((stream, head))) => {
+                            self.stream = Some(stream);
+                            self.pending.push(head);
+                        }
+                        Ok(None) => {
+                            self.cursor = before;
+                            return Fetched::NoCredit;
+                        }
+                        // It is left out for this viewer.
+                        Err(_) => {}
+                    }
+                }
+                FetchStep::Object { .. } => {}
+                FetchStep::Payload(bytes) if self.stream.is_some() => self.pending.push(bytes),
+                FetchStep::Payload(_) => {}
+                FetchStep::Wait => return Fetched::Wait,
+                FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
+                FetchStep::Unknown(span) => {
+                    self.abandon(session, transport, ResetCode::Cancelled);
+                    self.cursor.give_up(&span);
+                }
+                FetchStep::Broken => {
+                    self.abandon(session, transport, ResetCode::Cancelled);
+                    self.cursor.pass_object();
+                }
+                FetchStep::End => return Fetched::Over,
+            }
+        }
+    }
+
+    /// The peer does not want the stream any more; whether that is all there is to it.
+    pub fn stopped(&mut self) -> bool {
+        self.pending.clear();
+        self.stream = None;
+        !self.each
     }
 
     /// Whether upstream is worth another question about what begins at `start`; counts it.

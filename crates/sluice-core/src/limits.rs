@@ -41,6 +41,9 @@ pub struct Limits {
     pub source_hold: Duration,
     /// How long subgroups that a publisher left in the middle are kept open for another one.
     pub subgroup_hold: Duration,
+    /// How long nothing may come of a group that no mark ends, once a later one has begun, until a
+    /// FETCH takes it for over. Only where no publisher can be asked.
+    pub group_settle: Duration,
     /// How long an origin may take to answer. Then another is asked, or who waits is told.
     pub origin_wait: Duration,
     /// Longest wait for a publisher that a SUBSCRIBE may ask for.
@@ -91,6 +94,7 @@ impl Default for Limits {
             linger: Duration::from_secs(5),
             source_hold: Duration::from_secs(5),
             subgroup_hold: Duration::from_secs(1),
+            group_settle: Duration::from_secs(2),
             origin_wait: Duration::from_secs(5),
             rendezvous_max: Duration::from_secs(30),
             done_wait: Duration::from_secs(2),

@@ -7,7 +7,7 @@ use sluice_proto::model::{
     GroupId, GroupOrder, Location, ObjectHead, ObjectId, ObjectStatus, ObjectStreamHead, Priority,
     RequestId, ResetCode, SubgroupHead, SubgroupIdField, TrackAlias,
 };
-use sluice_proto::session::Session;
+use sluice_proto::session::{CommandError, Session};
 use sluice_proto::transport::{StreamId, Transport};
 use sluice_proto::wire::Family;
 use smallvec::SmallVec;
@@ -277,16 +277,7 @@ impl OutStream {
         session: &mut Session,
         transport: &mut dyn Transport,
     ) -> Option<Served> {
-        let object = store.object(key)?;
-        let priority = object.priority.or(store.default_priority()).unwrap_or_default();
-        let head = ObjectStreamHead {
-            alias: TrackAlias(0),
-            location: Location { group: object.group, object: object.id },
-            order: object.order.unwrap_or_else(|| session.next_send_order(priority)),
-            payload_bytes: object.payload_bytes,
-        };
-        let order = stream_order(subscriber, priority);
-        match session.open_object(transport, id, &head, order) {
+        match open_object(key, id, subscriber, store, session, transport) {
             Ok(Some((stream, bytes))) => {
                 (self.stream, self.carrying) = (Some(stream), Some(key));
                 self.pending.push(bytes);
@@ -370,9 +361,32 @@ impl OutStream {
     }
 }
 
+/// Opens a stream for one object; its head, or `None` without credit.
+///
+/// # Errors
+/// The draft has no number so large, or the object is gone.
+pub(crate) fn open_object(
+    key: ObjectKey,
+    id: RequestId,
+    subscriber: Priority,
+    store: &TrackStore,
+    session: &mut Session,
+    transport: &mut dyn Transport,
+) -> Result<Option<(StreamId, Bytes)>, CommandError> {
+    let object = store.object(key).ok_or(CommandError::NotOpen(id))?;
+    let priority = object.priority.or(store.default_priority()).unwrap_or_default();
+    let head = ObjectStreamHead {
+        alias: TrackAlias(0),
+        location: Location { group: object.group, object: object.id },
+        order: object.order.unwrap_or_else(|| session.next_send_order(priority)),
+        payload_bytes: object.payload_bytes,
+    };
+    session.open_object(transport, id, &head, stream_order(subscriber, priority))
+}
+
 /// Whether a stream of its own can carry an object: not a mark, and for deployed peers, which cannot
 /// read it, not one without a payload.
-fn is_carried(key: ObjectKey, store: &TrackStore, session: &Session) -> bool {
+pub(crate) fn is_carried(key: ObjectKey, store: &TrackStore, session: &Session) -> bool {
     let deployed = session.dialect().is_some_and(|dialect| dialect.family == Family::Names);
     store.object(key).is_some_and(|object| {
         let is_empty = object.payload_bytes == Some(0);

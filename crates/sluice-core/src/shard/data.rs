@@ -241,11 +241,13 @@ impl Shard {
             }
             let stopped = track
                 .fetches
-                .iter()
+                .iter_mut()
                 .find(|(who, fetch)| who.session == key && fetch.stream == Some(stream))
-                .map(|(who, _)| *who);
-            if let Some(who) = stopped {
-                track.fetches.remove(&who);
+                .map(|(who, fetch)| (*who, fetch.stopped()));
+            if let Some((who, is_over)) = stopped {
+                if is_over {
+                    track.fetches.remove(&who);
+                }
                 return;
             }
         }

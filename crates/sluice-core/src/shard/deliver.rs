@@ -291,6 +291,9 @@ impl Serving<'_> {
                 track.fetches.remove(&who);
                 self.after.over.push((candidate.track, who));
             }
+            Fetched::Settle(at) => {
+                self.after.wake = self.after.wake.into_iter().chain([at]).min();
+            }
             Fetched::Wait | Fetched::NoCredit => {}
         }
         false

@@ -203,6 +203,9 @@ impl Shard {
         let priority = fill.priority.unwrap_or(down.priority);
         let mut fetch = DownFetch::new(FetchSpan { start, end, order }, priority, now);
         fetch.subscription = Some(who.request);
+        if down.has_past_in_logs() {
+            fetch = fetch.beside_logs();
+        }
         track.fetches.insert(Self::request_key(who.session, carrier), fetch);
         self.dirty.insert(who.session);
     }

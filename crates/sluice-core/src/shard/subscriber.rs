@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    GroupOrder, Interest, LocationFilter, Priority, Publish, Request, RequestCode, RequestError,
-    RequestId, RequestOk, Subscribe, SubscribeNamespace, SubscribeOk, TrackNamespace,
+    Fill, GroupOrder, Interest, LocationFilter, Priority, Publish, Request, RequestCode,
+    RequestError, RequestId, RequestOk, Subscribe, SubscribeNamespace, SubscribeOk, TrackNamespace,
     TrackProperties, TrackStatus,
 };
 use sluice_proto::session::{CommandError, Response};
@@ -213,6 +213,8 @@ impl Shard {
         }
         let order = down.order;
         let forward = down.forward;
+        let past = down.has_past_in_logs() && down.filter != LocationFilter::NextObject;
+        let fill = asked.fill.or(past.then(Fill::default));
         let wants_properties = asked.include_properties.unwrap_or(true);
         let properties =
             if wants_properties { track.properties.clone() } else { TrackProperties::default() };
@@ -221,7 +223,7 @@ impl Shard {
         let ok = SubscribeOk { alias, expires: None, largest, order: Some(order), properties };
         entry.session.subscribe_ok(who.request, ok);
         self.dirty.insert(who.session);
-        if let Some(fill) = asked.fill.filter(|_| forward) {
+        if let Some(fill) = fill.filter(|_| forward) {
             self.begin_fill(who, who.request, track_id, &fill, now);
         }
     }

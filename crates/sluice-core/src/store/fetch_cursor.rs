@@ -22,6 +22,8 @@ pub struct FetchCursor {
     stage: Stage,
     /// When the fetch began: what arrived since is served whatever its age.
     begun: Instant,
+    /// Whether it passes over what live readers find.
+    beside_logs: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,11 +76,17 @@ impl FetchCursor {
             .objects(group)
             .filter(|_| span.start.group <= span.end.group)
             .map(|(first, _)| Location { group, object: ObjectId(first) });
-        let mut cursor = FetchCursor { span, at, stage: Stage::Frame(0), begun: now };
+        let stage = Stage::Frame(0);
+        let mut cursor = FetchCursor { span, at, stage, begun: now, beside_logs: false };
         if at.is_none() {
             cursor.leave_group(group);
         }
         cursor
+    }
+
+    /// Passes over what is in a log, or waits for one: its reader has that from there.
+    pub fn beside_logs(self) -> FetchCursor {
+        FetchCursor { beside_logs: true, ..self }
     }
 
     /// What it walks.
@@ -118,6 +126,14 @@ impl FetchCursor {
         };
         self.stage = Stage::Frame(0);
         self.move_past(edge);
+    }
+
+    /// Leaves out the object that it is at or inside of.
+    pub fn pass_object(&mut self) {
+        self.stage = Stage::Frame(0);
+        if let Some(at) = self.at {
+            self.move_past(at);
+        }
     }
 
     /// Takes the next step. At most `max_bytes` of payload, in one piece.
@@ -211,7 +227,8 @@ impl FetchCursor {
         let location = Location { group: at.group, object };
         let stored = group.object(slot)?;
         self.at = Some(location);
-        if stored.status != ObjectStatus::Normal {
+        let elsewhere = self.beside_logs && stored.is_for_logs();
+        if stored.status != ObjectStatus::Normal || elsewhere {
             self.move_past(location);
             return None;
         }
@@ -349,6 +366,19 @@ impl TrackStore {
         }
         let object = (last != u64::MAX).then_some(ObjectId(last));
         UnknownSpan { start, end: RangeEnd { group: end.group, object } }
+    }
+
+    /// Since when nothing came of a group whose rest is `unknown`, if it is one that its objects
+    /// alone tell of: no mark will end it. A later group has begun. Only for what nobody can be
+    /// asked about.
+    pub fn quiet_since(&self, unknown: &UnknownSpan) -> Option<Instant> {
+        let (_, group) = self.group_by_id(unknown.start.group)?;
+        let last = group.subgroups.iter().filter_map(|(_, subgroup)| subgroup.highest).max()?;
+        let object = group.object(group.slot_of(last)?)?;
+        let has_later = self.largest.is_some_and(|largest| largest.group > group.id);
+        let is_rest = unknown.end.group == group.id && unknown.start.object > last;
+        let is_over = has_later && is_rest && object.stream.order.is_some() && group.feeds == 0;
+        is_over.then_some(group.last_arrival)
     }
 
     /// The first stretch in `first..=last` of `group` of which nothing is known.

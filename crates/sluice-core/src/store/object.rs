@@ -159,6 +159,11 @@ impl StoredObject {
         matches!(self.place, LogPlace::Log(_) | LogPlace::Datagrams)
     }
 
+    /// Whether it stands in a log, or will.
+    pub(super) fn is_for_logs(&self) -> bool {
+        matches!(self.place, LogPlace::Log(_) | LogPlace::Pending)
+    }
+
     /// Whether live readers could have all of it.
     pub(super) fn went_live(&self) -> bool {
         self.is_logged() && self.is_complete()

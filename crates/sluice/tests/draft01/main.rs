@@ -11,5 +11,6 @@ mod page;
 mod bridged;
 mod faults;
 mod own_kind;
+mod past;
 mod publishers;
 mod video;
