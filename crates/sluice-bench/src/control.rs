@@ -17,12 +17,21 @@ pub enum Phase {
     Quiet,
     /// What is on its way arrives.
     Drain,
-    /// All threads end.
+    /// Viewers leave. Publishers stay, as the relay resets streams of one that is gone.
+    Leave,
+    /// Publishers leave too.
     Stop,
 }
 
-const PHASES: [Phase; 6] =
-    [Phase::Connect, Phase::Warm, Phase::Measure, Phase::Quiet, Phase::Drain, Phase::Stop];
+const PHASES: [Phase; 7] = [
+    Phase::Connect,
+    Phase::Warm,
+    Phase::Measure,
+    Phase::Quiet,
+    Phase::Drain,
+    Phase::Leave,
+    Phase::Stop,
+];
 
 /// Facts of a run. Counters only grow.
 #[derive(Debug)]

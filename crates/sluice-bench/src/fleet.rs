@@ -22,6 +22,8 @@ const HANDSHAKES_MAX: usize = 32;
 const SWEEP: Duration = Duration::from_millis(50);
 /// Longest sleep, so that a new phase is seen.
 const NAP: Duration = Duration::from_millis(20);
+/// Longest wait in the end for connections to be closed on both sides.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// One connection's part in a run.
 pub trait Member {
@@ -37,7 +39,9 @@ pub trait Member {
         now: Instant,
         scene: &mut Self::Scene,
     ) -> bool;
-    /// The connection is over.
+    /// Closes the session in its next turn, or as soon as there is one.
+    fn leave(&mut self, now: Instant);
+    /// The connection is over. Called once, and last.
     fn closed(&mut self, reason: &str, scene: &mut Self::Scene);
     /// When the session wants a turn at the latest.
     fn deadline(&self) -> Option<Instant>;
@@ -126,6 +130,28 @@ impl<M: Member> Fleet<M> {
             now
         };
         self.udp.wait(Some(at))?;
+        Ok(())
+    }
+
+    /// Ends all connections, so that the relay has none of them when the next run begins: turns
+    /// until the last is closed and a lost goodbye could have been said again, or for [`GOODBYE`].
+    pub fn close(mut self, scene: &mut M::Scene) -> Result<(), BenchError> {
+        self.waiting.clear();
+        let now = Instant::now();
+        self.members.values_mut().for_each(|member| member.leave(now));
+        self.rouse();
+        let until = Instant::now() + GOODBYE;
+        loop {
+            let now = Instant::now();
+            self.turn(now, scene)?;
+            if self.net.connections() == 0 || now >= until {
+                break;
+            }
+            self.wait(now, Some(until))?;
+        }
+        for mut member in self.members.into_values() {
+            member.closed("no answer to a close", scene);
+        }
         Ok(())
     }
 

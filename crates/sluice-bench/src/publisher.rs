@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sluice_client::{Object, Peer, PeerCommand, PeerEvent, PeerLimits, PublicationKey};
 use sluice_proto::model::{
-    Delivery, FullTrackName, GroupId, TrackName, TrackNamespace, TrackProperties,
+    Delivery, FullTrackName, GroupId, SessionCode, TrackName, TrackNamespace, TrackProperties,
 };
 use sluice_proto::session::{ReadProgress, SessionConfig};
 use sluice_proto::transport::{PeerInfo, Transport};
@@ -50,6 +50,7 @@ struct Publisher {
     run: String,
     load: Load,
     peer: Option<Peer>,
+    is_leaving: bool,
 }
 
 impl Publisher {
@@ -86,6 +87,9 @@ impl Member for Publisher {
 
     fn connected(&mut self, setup: &SessionConfig, info: &PeerInfo, now: Instant) {
         self.peer = Some(Peer::new(setup, PeerLimits::default(), info, now));
+        if self.is_leaving {
+            self.leave(now);
+        }
     }
 
     fn turn(&mut self, transport: &mut dyn Transport, now: Instant, scene: &mut Scene) -> bool {
@@ -114,6 +118,13 @@ impl Member for Publisher {
             peer.flush(transport, now);
         }
         more
+    }
+
+    fn leave(&mut self, now: Instant) {
+        self.is_leaving = true;
+        if let Some(peer) = &mut self.peer {
+            peer.handle_command(PeerCommand::Close(SessionCode::NoError, String::new()), now);
+        }
     }
 
     fn closed(&mut self, reason: &str, scene: &mut Scene) {
@@ -157,7 +168,7 @@ pub fn publish(
     let mut fleet = Fleet::new(relay, &load.drafts, Instant::now())?;
     for number in 0..load.publishers {
         let (run, load) = (run.to_owned(), load.clone());
-        fleet.join(Publisher { number, run, load, peer: None });
+        fleet.join(Publisher { number, run, load, peer: None, is_leaving: false });
     }
     let mut scene = Scene { control: control.clone(), published: Published::default() };
     let mut schedule =
@@ -166,6 +177,7 @@ pub fn publish(
         let now = Instant::now();
         let phase = control.phase();
         if phase == Phase::Stop {
+            fleet.close(&mut scene)?;
             return Ok(scene.published);
         }
         let publishes = phase == Phase::Warm || phase == Phase::Measure;

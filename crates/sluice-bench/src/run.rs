@@ -91,8 +91,7 @@ pub fn run(
     let mut threads =
         Threads { publisher: publish(relay, load, &name, &control)?, viewers: vec![] };
     let measured = measure(relay, load, &name, &control, &mut threads, &mut look);
-    control.enter(Phase::Stop);
-    let (meter, published) = threads.join()?;
+    let (meter, published) = threads.end(&control)?;
     let failures = [&published.failures[..], &meter.failures[..]].concat();
     let cost = measured.map_err(|error| explain(error, &failures))?;
     let mut report = Report::new(load, relay, &meter, &published.late, cost);
@@ -236,12 +235,15 @@ fn pass(
 }
 
 impl Threads {
-    /// What all of them saw. The error of one that failed is the run's.
-    fn join(self) -> Result<(Meter, Published), BenchError> {
+    /// Ends them, and tells what all of them saw. The error of one that failed is the run's.
+    fn end(self, control: &Control) -> Result<(Meter, Published), BenchError> {
+        control.enter(Phase::Leave);
+        let viewers: Vec<_> = self.viewers.into_iter().map(JoinHandle::join).collect();
+        control.enter(Phase::Stop);
         let published = self.publisher.join().map_err(|_| BenchError::Thread)??;
         let mut meter = Meter::default();
-        for viewers in self.viewers {
-            meter.add(viewers.join().map_err(|_| BenchError::Thread)??);
+        for seen in viewers {
+            meter.add(seen.map_err(|_| BenchError::Thread)??);
         }
         Ok((meter, published))
     }

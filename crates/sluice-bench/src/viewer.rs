@@ -184,13 +184,6 @@ impl Viewer {
         self.taken.iter().all(|taken| taken.arrivals.has_all(control.published(taken.track)))
     }
 
-    fn leave(&mut self) {
-        self.is_leaving = true;
-        if let Some(session) = &mut self.session {
-            session.close(SessionCode::NoError, "");
-        }
-    }
-
     /// What it saw in the end.
     fn settle(&self, scene: &mut Scene) {
         for Taken { track, arrivals } in &self.taken {
@@ -211,6 +204,9 @@ impl Member for Viewer {
 
     fn connected(&mut self, setup: &SessionConfig, info: &PeerInfo, now: Instant) {
         self.session = Some(Session::new(setup, info, now));
+        if self.is_leaving {
+            self.leave(now);
+        }
     }
 
     fn turn(&mut self, transport: &mut dyn Transport, now: Instant, scene: &mut Scene) -> bool {
@@ -231,9 +227,16 @@ impl Member for Viewer {
         more
     }
 
+    fn leave(&mut self, _now: Instant) {
+        self.is_leaving = true;
+        if let Some(session) = &mut self.session {
+            session.close(SessionCode::NoError, "");
+        }
+    }
+
     fn closed(&mut self, reason: &str, scene: &mut Scene) {
         self.settle(scene);
-        if !self.is_leaving && scene.control.phase() < Phase::Stop {
+        if !self.is_leaving && scene.control.phase() < Phase::Leave {
             scene.fail(format!("a viewer: {reason}"));
         }
     }
@@ -282,8 +285,8 @@ pub fn view(
             Phase::Connect | Phase::Quiet => {}
             Phase::Warm | Phase::Measure => guests.come_and_go(&mut fleet, load, now),
             Phase::Drain => finish(&mut fleet, control),
-            Phase::Stop => {
-                fleet.members().for_each(|viewer| viewer.settle(&mut scene));
+            Phase::Leave | Phase::Stop => {
+                fleet.close(&mut scene)?;
                 return Ok(scene.meter);
             }
         }
@@ -331,7 +334,7 @@ impl Guests {
         let mut left = false;
         for guest in fleet.members().filter(|viewer| viewer.kind == Kind::Guest) {
             if !guest.is_leaving && now.saturating_duration_since(guest.began) >= STAY {
-                guest.leave();
+                guest.leave(now);
                 left = true;
             }
         }

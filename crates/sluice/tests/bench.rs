@@ -3,9 +3,11 @@
 mod support;
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::Relay;
+use support::http::json;
 
 fn bench(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
@@ -53,6 +55,25 @@ fn datagrams_guests_and_slow_viewers_are_loads_too() {
     let mixed = results(&[&url, "--viewers", "3", "--joins", "10", "--slow-viewers", "2"]);
     assert_eq!(mixed[0]["lost"], 0, "who reads misses nothing");
     assert!(mixed[0]["join"]["count"].as_u64().expect("a number") > 0, "guests came");
+}
+
+/// The relay would hold a session that nobody closed for 30 s.
+#[test]
+fn a_run_leaves_no_session_behind_for_the_next_to_meet() {
+    let relay = Relay::start(&[]);
+    for scheme in ["moqt", "https"] {
+        for run in 1..=2 {
+            let url = relay.url(scheme);
+            let all = ["--viewers", "3", "--slow-viewers", "2", "--joins", "5", "--threads", "2"];
+            let little = ["--rate", "5"];
+            let result = &results(&[&[url.as_str()], &all[..], &little].concat())[0];
+            assert_eq!((&result["lost"], &result["failed"]), (&0.into(), &0.into()), "{result}");
+            let patience = Instant::now() + Duration::from_secs(20);
+            while json(&relay, "/api/v1/overview")["sessions"] != 0 {
+                assert!(Instant::now() < patience, "{scheme}, run {run} left sessions behind");
+            }
+        }
+    }
 }
 
 #[test]
