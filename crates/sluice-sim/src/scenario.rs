@@ -12,7 +12,7 @@ use sluice_proto::model::{
     GroupOrder, Interest, Location, LocationFilter, Priority, RangeEnd, RequestUpdate,
 };
 use sluice_proto::transport::Side;
-use sluice_proto::wire::Draft;
+use sluice_proto::wire::{Draft, Widening};
 
 use crate::content::Batch;
 use crate::lane::LaneKind;
@@ -231,8 +231,8 @@ impl Scenario {
             }
             Act::Refilter { viewer } => {
                 let draft = self.sim.at(self.viewers[viewer].peer).draft;
-                if draft.dialect().updates_only_narrow() {
-                    // Some other filter is hardly ever a narrower one.
+                if draft.dialect().widening != Widening::Free {
+                    // Some other filter is hardly ever one that the draft allows.
                     return;
                 }
                 let filter = Some(self.filter(draft));

@@ -455,6 +455,10 @@ impl Peer {
                 let result = self.handle_update(id, update_id, &update);
                 self.session.answer_update(id, update_id, result);
             }
+            SessionEvent::UpdateLapsed { id, update_id } => {
+                let error = RequestError::new(RequestCode::Timeout, "it came too early");
+                self.session.answer_update(id, update_id, Err(error));
+            }
             SessionEvent::Ended { id, end } => self.handle_end(id, end, now),
             SessionEvent::Response { id, response } => self.handle_response(id, response, now),
             SessionEvent::Namespace { id, suffix } => self.namespace_news(id, &suffix, false),

@@ -327,6 +327,9 @@ impl Shard {
         match event {
             SessionEvent::Ready(options) => self.handle_ready(key, options.implementation, now),
             SessionEvent::Request { id, request } => self.handle_request(key, id, request, now),
+            SessionEvent::UpdateLapsed { id, update_id } => {
+                self.lapse_update(Self::request_key(key, id), update_id);
+            }
             SessionEvent::Update { id, update_id, update } => {
                 self.handle_update(key, id, update_id, update, now);
             }

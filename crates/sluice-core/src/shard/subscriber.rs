@@ -272,7 +272,7 @@ impl Shard {
         let max = self.limits.interests_max;
         let Some(entry) = self.entry(key) else { return };
         let Some(dialect) = entry.session.dialect() else { return };
-        let default = dialect.interests != InterestForm::Combined;
+        let default = dialect.interest_says_forward();
         let of_shard = entry.link.is_some();
         let overlaps = entry.has_overlap(id, request.interest, &request.prefix);
         if let Err(error) = no_range_filters(&request.range_filters, None) {
@@ -297,8 +297,8 @@ impl Shard {
                 return self.refuse(key, id, error);
             }
         }
-        // A draft whose one request always means both says nothing of forwarding: a client that
-        // only browses should not be flooded, it asks in its PUBLISH_OK.
+        // Where nothing can be said of forwarding, a client that only browses should not be flooded: it
+        // asks in its PUBLISH_OK. Elsewhere left out is 1 (MOQT-15 §9.2.1.10).
         let wanted = Wanted {
             interest: request.interest,
             forward: request.forward.unwrap_or(default),

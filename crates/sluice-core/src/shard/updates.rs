@@ -47,6 +47,16 @@ impl Shard {
         }
     }
 
+    /// An update waited in vain for the request that it needs.
+    pub(super) fn lapse_update(&mut self, who: RequestKey, update_id: RequestId) {
+        let Some(entry) = self.entry_mut(who.session) else { return };
+        let Some(role) = entry.requests.get(&who.request).cloned() else { return };
+        let error = RequestError::new(RequestCode::Timeout, "what it needs did not come in time");
+        entry.session.answer_update(who.request, update_id, Err(error));
+        self.dirty.insert(who.session);
+        self.end_by_update(who, &role);
+    }
+
     /// What was not granted ends: the peer goes by what it asked for, the relay cannot.
     fn end_by_update(&mut self, who: RequestKey, role: &Role) {
         match role {

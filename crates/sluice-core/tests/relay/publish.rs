@@ -103,6 +103,23 @@ fn an_offer_to_a_browsing_viewer_is_paused_until_it_asks() {
 }
 
 #[test]
+fn an_interest_that_says_nothing_of_forwarding_means_it_where_it_could_say_so() {
+    for draft in Draft::ALL {
+        let Offered { mut scene, viewer, publisher, upstream, id, publish, .. } =
+            offered(draft, both());
+        assert_eq!(publish.forward, Some(draft != Draft::D14), "{draft}");
+        let mut out = scene.send(publisher, upstream, (0, 0), &[(0, "key")]);
+        scene.session(viewer).publish_ok(id, PublishOk::default());
+        scene.run();
+        scene.more(&mut out, &[(1, "delta")]);
+        // The answer says 1 where nothing else did.
+        let first = if draft == Draft::D14 { 1 } else { 0 };
+        let places: Vec<_> = (first..2).map(|object| (0, object)).collect();
+        assert_eq!(scene.places(viewer, id), places, "{draft}");
+    }
+}
+
+#[test]
 fn publishers_are_offered_their_own_tracks_only_where_the_draft_says_so() {
     for draft in Draft::ALL {
         let mut scene = Scene::new();

@@ -13,6 +13,8 @@ pub enum SessionDeadline {
     Answer,
     /// Data whose track never became known is given up.
     EarlyData,
+    /// A request that another one needs did not come; that is refused, or its owner decides.
+    Dependent,
     /// The alias of an ended subscription is forgotten.
     LateData,
     /// The peer did not close its half of a finished request's stream; it is stopped.

@@ -33,6 +33,13 @@ pub enum SessionEvent {
         /// What changes.
         update: RequestUpdate,
     },
+    /// An update that needs another request, which did not come in time: answer it with an error.
+    UpdateLapsed {
+        /// The request that was to change.
+        id: RequestId,
+        /// The update.
+        update_id: RequestId,
+    },
     /// A request ended by the peer's will. Nothing follows for it, except data still on its way
     /// after [`RequestEnd::Done`].
     Ended {

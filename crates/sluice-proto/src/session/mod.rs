@@ -25,6 +25,7 @@ mod commands;
 mod config;
 mod data_out;
 mod deadline;
+mod dependents;
 mod event;
 mod inbound;
 mod limits;
@@ -47,9 +48,10 @@ pub use deadline::SessionDeadline;
 pub use event::{RequestEnd, Response, SessionEnd, SessionEvent};
 pub use limits::SessionLimits;
 
-use crate::model::{GroupOrder, Request, RequestId, ResetCode, SessionCode, TrackAlias};
+use crate::model::{GroupOrder, RequestId, ResetCode, SessionCode, TrackAlias};
 use crate::transport::{PeerInfo, Side, StreamId, Transport};
 use crate::wire::{Dialect, Field, MessageKind, Place, Violation};
+use dependents::Dependents;
 use inbound::{EarlyData, InboundStreams};
 use named::Named;
 use outbox::Outbox;
@@ -114,12 +116,14 @@ pub struct Session {
     reading: Option<MessageKind>,
     /// The size of its body.
     reading_bytes: usize,
+    /// The request that it says it needs.
+    reading_needs: Option<RequestId>,
     /// Whether the publisher's window is to be granted.
     wants_window: bool,
     /// Updates of the peer that carried a fill, and what they update.
     fill_updates: BTreeMap<RequestId, RequestId>,
-    /// Fetches of the peer that join a request which is not here yet.
-    early_joins: VecDeque<(RequestId, RequestId, Request, Instant)>,
+    /// Requests of the peer that need one which is not here yet.
+    dependents: Dependents,
     /// Updates of one request that the peer accepts before it has answered them; 0 for any number.
     peer_updates_max: u64,
     closing: Option<Closing>,
@@ -182,9 +186,10 @@ impl Session {
             goaway_deadline: None,
             reading: None,
             reading_bytes: 0,
+            reading_needs: None,
             wants_window: false,
             fill_updates: BTreeMap::new(),
-            early_joins: VecDeque::new(),
+            dependents: Dependents::default(),
             peer_updates_max: 0,
             closing: None,
             closed: false,
@@ -207,7 +212,7 @@ impl Session {
             (self.setup.deadline(), SessionDeadline::Setup),
             (self.early.deadline(), SessionDeadline::EarlyData),
             (self.named.deadline(), SessionDeadline::Answer),
-            (self.early_joins.front().map(|(.., until)| *until), SessionDeadline::EarlyData),
+            (self.dependents.deadline(), SessionDeadline::Dependent),
             (self.goaway_deadline, SessionDeadline::Goaway),
             (self.lingering.front().map(|(_, until)| *until), SessionDeadline::StreamLinger),
         ])
@@ -226,7 +231,7 @@ impl Session {
         }
         self.drop_early_data(now);
         self.expire_named(now);
-        self.expire_joins(now);
+        self.expire_dependents(now);
         self.stop_lingering(now);
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::dependents::Held;
 use super::inbound::Inbound;
 use super::requests::{Entry, IdFault, Maker, Phase, REQUEST_COST_BYTES};
 use super::streams::Flow;
@@ -145,6 +146,7 @@ impl Session {
         };
         let context = Context::new_request(self.side.peer());
         self.reading_bytes = body.len();
+        self.reading_needs = dialect.needed_request(&body);
         let decoded = dialect.decode(kind, body.clone(), &context);
         self.reading = decoded.as_ref().ok().map(Message::kind);
         match decoded {
@@ -188,6 +190,7 @@ impl Session {
             if let Some(about) = self.about(id) {
                 let stream = MessageStream::Request(id);
                 let context = Context { from: self.side.peer(), stream, about: Some(about) };
+                self.reading_needs = dialect.needed_request(&body);
                 let decoded = dialect.decode(kind, body, &context);
                 self.reading = decoded.as_ref().ok().map(Message::kind);
                 match decoded {
@@ -244,7 +247,7 @@ impl Session {
             }
             Message::Response { response, .. } => self.handle_response(id, response),
             Message::Update { id: update_id, update, .. } => {
-                self.handle_update(id, update_id, update);
+                self.handle_update(id, update_id, update, now);
             }
             other => self.handle_request_message(other, now),
         }
@@ -255,7 +258,9 @@ impl Session {
         match message {
             Message::Request { id, request } => self.handle_request(id, request, None, now),
             Message::Response { id, response } => self.handle_response(id, response),
-            Message::Update { id, existing, update } => self.handle_update(existing, id, update),
+            Message::Update { id, existing, update } => {
+                self.handle_update(existing, id, update, now);
+            }
             Message::PublishDone { id, done } => {
                 let Some(entry) = self.requests.get_mut(id).filter(|e| e.is_subscriber()) else {
                     return;
@@ -402,11 +407,19 @@ impl Session {
     ) {
         let resolved = self.tokens.resolve(tokens_of(&mut request));
         if self.take_request(id, request.kind(), stream).is_none() {
-            return;
+            return self.dependents.note(id);
         }
         if let Err(violation) = resolved {
             return self.violated(violation);
         }
+        match self.reading_needs.filter(|needed| self.is_missing(*needed)) {
+            Some(needed) => self.wait_for(needed, id, Held::Request(request), now),
+            None => self.enter_request(id, request, now),
+        }
+    }
+
+    /// Acts on a request of the peer.
+    pub(super) fn enter_request(&mut self, id: RequestId, request: Request, now: Instant) {
         let offered = match &request {
             Request::Publish(publish) => Some(publish.alias),
             _ => None,
@@ -446,11 +459,16 @@ impl Session {
         if let Some(joined) = joined_by(&request) {
             return self.handle_joining_fetch(id, joined, request, now);
         }
-        self.events.push_back(SessionEvent::Request { id, request });
+        self.tell_request(id, request);
         if let Some(alias) = offered {
             self.alias_known(alias, id);
         }
-        self.joins_of(id);
+    }
+
+    /// Tells the owner of a request.
+    pub(super) fn tell_request(&mut self, id: RequestId, request: Request) {
+        self.events.push_back(SessionEvent::Request { id, request });
+        self.dependents.note(id);
     }
 
     /// A fetch that joins a subscription of the same session, which on a stream of its own it may
@@ -477,32 +495,10 @@ impl Session {
         {
             return self.violated(Violation::Joining { id: joined.0 });
         }
-        if !self.requests_on_control() && !self.requests.is_used_by_peer(joined) {
-            let until = now + self.config.limits.early_wait;
-            return self.early_joins.push_back((joined, id, request, until));
+        if self.is_missing(joined) {
+            return self.wait_for(joined, id, Held::Joining(request), now);
         }
-        self.events.push_back(SessionEvent::Request { id, request });
-    }
-
-    /// A request arrived: fetches that wait to join it go on.
-    fn joins_of(&mut self, joined: RequestId) {
-        let waiting = std::mem::take(&mut self.early_joins);
-        for (of, id, request, until) in waiting {
-            if of == joined {
-                self.events.push_back(SessionEvent::Request { id, request });
-            } else {
-                self.early_joins.push_back((of, id, request, until));
-            }
-        }
-    }
-
-    /// Fetches whose subscription did not come in time: whoever owns the session refuses them.
-    pub(super) fn expire_joins(&mut self, now: Instant) {
-        while self.early_joins.front().is_some_and(|(.., until)| now >= *until) {
-            if let Some((_, id, request, _)) = self.early_joins.pop_front() {
-                self.events.push_back(SessionEvent::Request { id, request });
-            }
-        }
+        self.tell_request(id, request);
     }
 
     /// MOQT-18 §11.1: two live tracks of one publisher cannot share an alias.

@@ -58,6 +58,7 @@ impl Session {
         }
         // Those that came together with the peer's SETUP have no event of their own any more.
         self.read_datagrams(transport, &mut budget, now);
+        self.release_dependents(now);
         self.tell_drain();
         let more = self.next_readable().is_some() || self.may_read_datagrams();
         if more && !self.is_closed() { ReadProgress::More } else { ReadProgress::Idle }

@@ -1,11 +1,13 @@
 //! REQUEST_UPDATE as it arrives: what may be updated, by whom, and how often.
 
+use std::time::Instant;
+
+use super::Session;
 use super::requests::{Maker, Phase};
-use super::{Session, SessionEvent};
 use crate::model::{
     Location, LocationFilter, RangeEnd, RequestId, RequestKind, RequestOk, RequestUpdate,
 };
-use crate::wire::{MessageKind, Violation};
+use crate::wire::{MessageKind, Violation, Widening};
 
 impl Session {
     pub(super) fn handle_update(
@@ -13,6 +15,7 @@ impl Session {
         id: RequestId,
         update_id: RequestId,
         mut update: RequestUpdate,
+        now: Instant,
     ) {
         let Some(entry) = self.requests.get(id) else {
             return self.handle_late_update(id, update_id);
@@ -54,7 +57,7 @@ impl Session {
         if update.fill.is_some() {
             self.fill_updates.insert(update_id, id);
         }
-        self.events.push_back(SessionEvent::Update { id, update_id, update });
+        self.tell_update(id, update_id, update, self.reading_needs, now);
     }
 
     /// An update of a request that is not open. It may have ended while this was on its way.
@@ -85,10 +88,11 @@ impl Session {
         of_subscription || any && maker == Maker::Peer && kind != RequestKind::TrackStatus
     }
 
-    /// Remembers a subscription's new filter. False if that widens it where it may only narrow.
+    /// Remembers a subscription's new filter. False if that widens it where it may not.
     fn note_filter(&mut self, id: RequestId, filter: &mut Option<LocationFilter>) -> bool {
-        let narrows_only = self.fallback_dialect().updates_only_narrow();
-        let Some(entry) = self.requests.get_mut(id).filter(|_| narrows_only) else { return true };
+        let widening = self.fallback_dialect().widening;
+        let is_bound = widening != Widening::Free;
+        let Some(entry) = self.requests.get_mut(id).filter(|_| is_bound) else { return true };
         let Some(new) = filter.as_mut().filter(|_| entry.phase == Phase::Open) else { return true };
         let (before, largest) = (entry.settings.filter, entry.settings.largest);
         let (first, _) = before.resolve(largest);
@@ -96,7 +100,11 @@ impl Session {
             // A subscriber that was not answered yet cannot know where it starts.
             *new = new.begin_at(first);
         }
-        let fits = is_within(new.resolve(largest), before.resolve(largest));
+        let (inner, outer) = (new.resolve(largest), before.resolve(largest));
+        let fits = match widening {
+            Widening::Forbidden => is_within(inner, outer),
+            Widening::OfEnd | Widening::Free => inner.0 >= outer.0,
+        };
         if fits {
             entry.settings.filter = *new;
         }

@@ -12,7 +12,7 @@ use super::layout::fixed::Fixed;
 use super::layout::goaway::GoawayLayout;
 use super::layout::name::NameRules;
 use super::layout::namespace::NamespaceRefForm;
-use super::layout::parameter::{Carrier, ParameterForm, Row};
+use super::layout::parameter::{Carrier, Parameter, ParameterForm, Row};
 use super::layout::response::{ErrorLayout, ResponseForm};
 use super::layout::setup::SetupOption;
 use super::layout::track_properties::TrackPropertyForm;
@@ -20,7 +20,7 @@ use super::varint::Integers;
 use super::{
     draft01, draft14, draft15, draft16, draft17, draft18, draft19, draft20, draft21, draft22,
 };
-use crate::model::{DoneCode, PropertyEncoding, RequestKind, ResetCode, SessionCode};
+use crate::model::{DoneCode, PropertyEncoding, RequestId, RequestKind, ResetCode, SessionCode};
 
 /// A draft that Sluice speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -177,6 +177,17 @@ pub enum InterestForm {
     Separate,
 }
 
+/// Whether an update may ask for more of a track than its subscription has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Widening {
+    /// No. It costs the session.
+    Forbidden,
+    /// The end may move back, the start not forward in the track's past. That costs the session.
+    OfEnd,
+    /// Yes.
+    Free,
+}
+
 /// Which subscriptions a fetch can join.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum JoiningFetch {
@@ -230,6 +241,8 @@ pub struct Dialect {
     pub echo_own_tracks: bool,
     /// Whether PUBLISH_BLOCKED exists.
     pub publish_blocked: bool,
+    /// Whether updates may widen a subscription.
+    pub widening: Widening,
     /// Whether updates are answered.
     pub updates_answered: bool,
     /// Whether requests other than subscriptions can be updated.
@@ -306,9 +319,24 @@ impl Dialect {
         form == NamespaceRefForm::Name
     }
 
-    /// Whether an update may only narrow a subscription. More costs the session.
-    pub fn updates_only_narrow(&self) -> bool {
-        self.fixed_in(Carrier::Update).contains(&Fixed::Narrowing)
+    /// Whether an interest can say if objects of its tracks shall flow at once.
+    pub fn interest_says_forward(&self) -> bool {
+        let carriers = [Carrier::SubscribeNamespace, Carrier::SubscribeTracks];
+        let says = |row: &Row| {
+            row.what == Parameter::Forward && carriers.iter().any(|c| row.on.contains(c))
+        };
+        self.parameters.iter().any(says)
+    }
+
+    /// The request that one whose body this is says it needs (MOQT-17 §9.2).
+    pub fn needed_request(&self, body: &[u8]) -> Option<RequestId> {
+        if !self.required_requests {
+            return None;
+        }
+        let (id, read) = self.integers.read(body).ok()??;
+        let (delta, _) = self.integers.read(body.get(read..)?).ok()??;
+        let distance = delta.checked_mul(2).filter(|distance| *distance > 0)?;
+        id.checked_sub(distance).map(RequestId)
     }
 
     /// The draft it describes.

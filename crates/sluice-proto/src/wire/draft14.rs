@@ -4,7 +4,8 @@
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchForm, FetchLayout, IdForm, StatusWithoutId};
 use super::dialect::{
-    Dialect, Draft, Family, FinMeaning, InterestForm, JoiningFetch, RequestTransport, SetupExchange,
+    Dialect, Draft, Family, FinMeaning, InterestForm, JoiningFetch, RequestTransport,
+    SetupExchange, Widening,
 };
 use super::frame::MessageRow;
 use super::frame::Streams::Control;
@@ -39,6 +40,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     interests: InterestForm::Combined,
     echo_own_tracks: true,
     publish_blocked: false,
+    widening: Widening::Forbidden,
     updates_answered: false,
     updates_any_request: false,
     publish_ok_settings: true,

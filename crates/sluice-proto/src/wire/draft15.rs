@@ -3,7 +3,7 @@
 
 use super::codes::{self, CodePart, RequestCodes};
 use super::data::{DataPlane, FetchForm, FetchLayout, StatusWithoutId};
-use super::dialect::{Dialect, Draft, SetupExchange};
+use super::dialect::{Dialect, Draft, SetupExchange, Widening};
 use super::draft14;
 use super::draft16;
 use super::frame::MessageRow;
@@ -21,6 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     version: None,
 
     setup: SetupExchange::ClientFirst,
+    widening: Widening::OfEnd,
     updates_answered: true,
 
     data: DataPlane {

@@ -5,7 +5,7 @@ use super::codes::{self, CodePart, RequestCodes};
 use super::data::{
     DataPlane, FetchForm, FetchLayout, IdForm, MarkLayout, MarkReading, StatusWithoutId,
 };
-use super::dialect::{Dialect, Draft, InterestForm, SetupExchange};
+use super::dialect::{Dialect, Draft, InterestForm, SetupExchange, Widening};
 use super::draft14;
 use super::frame::MessageRow;
 use super::frame::Streams::{Control, ControlOrWithin, Opens, Within};
@@ -29,6 +29,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     setup: SetupExchange::ClientFirst,
     namespaces_on_own_stream: true,
     interests: InterestForm::Options,
+    widening: Widening::Free,
     updates_answered: true,
     updates_any_request: true,
     track_properties: true,

@@ -266,8 +266,8 @@ impl Body<'_> {
         Ok(RequestId(self.int(Field::RequestId)?))
     }
 
-    /// The id of a request that begins. The one that it needs, if it says so, is told by half their
-    /// distance: requests of a side are handled as they come, so nothing is waited for.
+    /// The id of a request or update that begins. The one that it needs, if it says so, is told by half
+    /// their distance; [`Dialect::needed_request`] reads it.
     fn new_request_id(&mut self) -> Result<RequestId, Violation> {
         let id = self.request_id()?;
         if self.dialect.required_requests {

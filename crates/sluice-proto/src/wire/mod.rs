@@ -36,7 +36,7 @@ mod violation;
 
 pub use dialect::{
     Dialect, Draft, Family, FinMeaning, InterestForm, JoiningFetch, RequestTransport,
-    SetupExchange, UnknownDraft,
+    SetupExchange, UnknownDraft, Widening,
 };
 pub use draft01::{
     Locations, NamedFault, NamedKind, NamedMessage, NamedViolation, Role, VERSION as NAMED_VERSION,

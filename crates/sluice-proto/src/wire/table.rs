@@ -43,6 +43,7 @@ impl Dialect {
             interests,
             echo_own_tracks,
             publish_blocked,
+            widening,
             updates_answered,
             updates_any_request,
             publish_ok_settings,
@@ -82,7 +83,7 @@ impl Dialect {
         writeln!(f, "\nWhat it can do")?;
         values! { f,
             version setup requests required_requests namespaces_on_own_stream interests echo_own_tracks
-            publish_blocked updates_answered updates_any_request publish_ok_settings joining_fetch
+            publish_blocked widening updates_answered updates_any_request publish_ok_settings joining_fetch
             fill rich_filters range_filters several_subscriptions filter_end_ends_subscription
             state_notify redirect track_properties goaway_request fin
         }

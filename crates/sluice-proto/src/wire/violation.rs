@@ -403,7 +403,8 @@ pub enum Violation {
         /// The request.
         id: u64,
     },
-    /// An update that widens a subscription where it may only narrow.
+    /// An update that widens a subscription where it may not: draft 14 forbids it at both ends, draft 15
+    /// at the start.
     #[error("an update widens subscription {id}")]
     UpdateWidens {
         /// The subscription.
@@ -620,7 +621,7 @@ impl Violation {
             Violation::RequestIdParity { .. }
             | Violation::RequestIdOrder { .. }
             | Violation::RequestIdRepeated { .. } => "MOQT-18 §10.1",
-            Violation::RequiredRequestId { .. } => "MOQT-17 §9.1",
+            Violation::RequiredRequestId { .. } => "MOQT-17 §9.2",
             Violation::TooManyRequests { .. } | Violation::RequestLimitNotRaised { .. } => {
                 "MOQT-16 §9.5"
             }

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sluice_proto::model::SetupOptions;
+use sluice_proto::model::{RequestCode, RequestId, RequestKind, SetupOptions};
 use sluice_proto::session::*;
-use sluice_proto::transport::{Side, StreamId, StreamKind, Transport};
-use sluice_proto::wire::{Context, Dialect, Draft, Message};
+use sluice_proto::transport::{Read, Side, StreamId, StreamKind, Transport};
+use sluice_proto::wire::{About, Context, Dialect, Draft, Message, MessageStream};
 use sluice_sim::link::{LinkConfig, LinkEnd, Network};
 
 /// One end: a session, its transport and what it reported.
@@ -118,8 +118,31 @@ impl Raw {
     }
 
     pub fn write(&mut self, stream: StreamId, message: &Message, context: &Context) {
+        self.write_needing(stream, message, context, 0);
+    }
+
+    /// Opens a stream with a request that needs the one `back` before it.
+    pub fn request_needing(&mut self, message: &Message, back: u8) -> StreamId {
+        let stream = self.pair.client.transport.open(StreamKind::Bidi).unwrap();
+        self.write_needing(stream, message, &Context::new_request(Side::Client), back);
+        stream
+    }
+
+    /// Writes a message that needs the request `back` before it, of a draft that can say so. Its type
+    /// and id have a byte each.
+    pub fn write_needing(
+        &mut self,
+        stream: StreamId,
+        message: &Message,
+        context: &Context,
+        back: u8,
+    ) {
         let mut bytes = BytesMut::new();
         self.dialect.encode(message, context, &mut bytes).unwrap();
+        if back > 0 {
+            assert!(self.dialect.required_requests && bytes[4] == 0, "{message:?}");
+            bytes[4] = back;
+        }
         let written = self.pair.client.transport.write(stream, &mut [bytes.freeze()]).unwrap();
         assert!(written.complete);
     }
@@ -156,11 +179,35 @@ impl Raw {
         }
     }
 
+    /// How a request that was made on `stream` was refused.
+    pub fn refusal(&mut self, stream: StreamId) -> RequestCode {
+        let Ok(Read::Data(bytes)) = self.pair.client.transport.read(stream, 1024) else {
+            panic!("nothing was said on {stream:?}");
+        };
+        let mut bytes = BytesMut::from(&bytes[..]);
+        let (kind, body) = self.dialect.split_frame(&mut bytes).unwrap().expect("whole");
+        let about = Some(About::Request(RequestKind::Subscribe));
+        let on = MessageStream::Request(RequestId(0));
+        let context = Context { from: Side::Server, stream: on, about };
+        match self.dialect.decode(kind, body, &context).unwrap() {
+            Message::Response { response: Response::Error(error), .. } => error.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Lets time pass, deadlines included.
+    pub fn wait(&mut self, time: Duration) {
+        self.pump();
+        self.pair.network.advance_to(self.pair.network.now() + time);
+        self.pump();
+    }
+
     fn pump(&mut self) {
         loop {
             let now = self.pair.network.now();
             let end = &mut self.pair.server;
             while end.session.handle_transport(&mut end.transport, now) == ReadProgress::More {}
+            end.session.handle_timeout(now);
             while let Some(event) = end.session.poll_event() {
                 end.events.push_back(event);
             }

@@ -52,6 +52,105 @@ fn updates_of_draft_14_only_narrow() {
 }
 
 #[test]
+fn updates_of_draft_15_do_not_begin_earlier() {
+    let from = |group, object| LocationFilter::From(Location::new(group, object));
+    let range = |group| {
+        let end = RangeEnd { group: GroupId(group), object: None };
+        LocationFilter::Range(Location::new(400, 0), end)
+    };
+    // Subscribed at the next object after 300/4, whose place the subscriber may not know yet.
+    let mut pair = Pair::ready(Draft::D15);
+    let id = subscribed(&mut pair);
+    for allowed in [from(0, 0), range(410), range(450), from(400, 0), from(401, 0)] {
+        pair.client.session.update(id, filter(allowed)).unwrap();
+        pair.run();
+        assert!(matches!(next(&mut pair.server), SessionEvent::Update { .. }), "{allowed:?}");
+    }
+    pair.client.session.update(id, filter(from(400, 9))).unwrap();
+    pair.run();
+    assert_eq!(violation(&mut pair.server), Violation::UpdateWidens { id: id.0 });
+    // Later drafts let it.
+    let mut pair = Pair::ready(Draft::D16);
+    let id = subscribed(&mut pair);
+    for allowed in [from(401, 0), from(400, 9)] {
+        pair.client.session.update(id, filter(allowed)).unwrap();
+        pair.run();
+        assert!(matches!(next(&mut pair.server), SessionEvent::Update { .. }), "{allowed:?}");
+    }
+}
+
+/// Ids of requests and updates in the order in which they were told of.
+fn told(raw: &mut Raw) -> Vec<u64> {
+    let id = |event: &SessionEvent| match event {
+        SessionEvent::Request { id, .. } => id.0,
+        SessionEvent::Update { update_id, .. } => update_id.0,
+        other => panic!("{other:?}"),
+    };
+    raw.heard().iter().map(id).collect()
+}
+
+fn asking(id: u64, name: &str) -> Message {
+    let track = FullTrackName::new(
+        TrackNamespace::from_path("live/cam").unwrap(),
+        TrackName::new(name.to_owned()).unwrap(),
+    );
+    let subscribe = Subscribe { track: track.unwrap(), ..Subscribe::default() };
+    Message::Request { id: RequestId(id), request: Request::Subscribe(subscribe) }
+}
+
+#[test]
+fn a_request_of_draft_17_is_told_of_after_the_one_that_it_needs() {
+    let mut raw = Raw::ready(Draft::D17);
+    raw.request_needing(&asking(6, "d"), 1);
+    raw.request_needing(&asking(4, "c"), 2);
+    raw.request(&asking(2, "b"));
+    // 6 needs 4, which needs 0.
+    assert_eq!(told(&mut raw), [2]);
+    raw.request(&asking(0, "a"));
+    assert_eq!(told(&mut raw), [0, 4, 6]);
+    raw.request_needing(&asking(8, "e"), 4);
+    assert_eq!(told(&mut raw), [8], "what it needs is there");
+}
+
+#[test]
+fn an_update_of_draft_17_waits_for_the_request_that_it_needs_and_those_behind_it_wait_too() {
+    let mut raw = Raw::ready(Draft::D17);
+    let stream = raw.request(&asking(0, "a"));
+    assert_eq!(told(&mut raw), [0]);
+    let about = Some(About::Update(RequestKind::Subscribe));
+    let on = MessageStream::Request(RequestId(0));
+    let context = Context { from: Side::Client, stream: on, about };
+    let update = |id| Message::Update {
+        id: RequestId(id),
+        existing: RequestId(0),
+        update: RequestUpdate { forward: Some(false), ..RequestUpdate::default() },
+    };
+    raw.write_needing(stream, &update(4), &context, 1);
+    raw.write(stream, &update(6), &context);
+    assert_eq!(told(&mut raw), [0; 0]);
+    raw.request(&asking(2, "b"));
+    assert_eq!(told(&mut raw), [2, 4, 6]);
+    // One that waits in vain is told as such.
+    raw.write_needing(stream, &update(10), &context, 1);
+    assert_eq!(told(&mut raw), [0; 0]);
+    raw.wait(Duration::from_secs(2));
+    let heard = raw.heard();
+    let lapsed = SessionEvent::UpdateLapsed { id: RequestId(0), update_id: RequestId(10) };
+    assert_eq!(format!("{heard:?}"), format!("{:?}", [lapsed]));
+}
+
+#[test]
+fn a_request_of_draft_17_that_waits_in_vain_is_refused() {
+    let mut raw = Raw::ready(Draft::D17);
+    let stream = raw.request_needing(&asking(4, "b"), 1);
+    assert_eq!(told(&mut raw), [0; 0]);
+    raw.wait(Duration::from_secs(2));
+    assert_eq!(raw.refusal(stream), RequestCode::Timeout);
+    raw.request(&asking(2, "a"));
+    assert_eq!(told(&mut raw), [2], "the session goes on");
+}
+
+#[test]
 fn a_fetch_joins_what_the_draft_lets_it_join() {
     for (draft, closes) in [(Draft::D14, true), (Draft::D16, true), (Draft::D18, false)] {
         let mut pair = Pair::ready(draft);

@@ -7,7 +7,7 @@ use sluice_proto::wire::{
 };
 
 use super::support::*;
-use Draft::{D14, D16, D18, D20};
+use Draft::{D14, D16, D17, D18, D20};
 
 struct Fault {
     draft: Draft,
@@ -64,6 +64,14 @@ fn frames() -> Vec<Fault> {
             Context::request(Side::Client, RequestId(0), About::Update(RequestKind::Fetch)),
             "03 0001 00",
             V::MisplacedMessage { message: M::Subscribe },
+        ),
+        // The request that one needs: three before the one with id 4.
+        request(D17, 0x03, "04 03 01 0161 01 76 00", V::RequiredRequestId { id: 4, delta: 3 }),
+        fault(
+            D17,
+            Context::request(Side::Client, RequestId(0), About::Update(RequestKind::Subscribe)),
+            "02 0003 02 02 00",
+            V::RequiredRequestId { id: 2, delta: 2 },
         ),
         // Lengths.
         control(D14, "15 0000", V::Truncated { message: M::MaxRequestId, field: Field::RequestId }),
@@ -315,6 +323,26 @@ fn a_type_that_nobody_knows_is_refused_before_its_body_arrives() {
         let mut buf = bytes::BytesMut::from(&hex("3B")[..]);
         let refused = draft.dialect().split_frame(&mut buf);
         assert_eq!(refused, Err(V::UnknownMessage { code: 0x3B }));
+    }
+}
+
+#[test]
+fn a_request_of_draft_17_names_the_one_that_it_needs_by_half_their_distance() {
+    let needed = |draft: Draft, body| draft.dialect().needed_request(&hex(body)).map(|id| id.0);
+    for (body, expected) in [
+        ("04 02 01", Some(0)),
+        ("0B 01 00", Some(9)),
+        ("8190 14 00", Some(360)),
+        ("04 00 01", None),
+    ] {
+        assert_eq!(needed(D17, body), expected, "{body}");
+    }
+    // What is refused for it, and what is cut, names none; nor does any other draft.
+    for body in ["04 03 01", "04", ""] {
+        assert_eq!(needed(D17, body), None, "{body}");
+    }
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft != D17) {
+        assert_eq!(needed(draft, "04 02 01"), None, "{draft}");
     }
 }
 
