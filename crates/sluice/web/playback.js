@@ -9,6 +9,8 @@ import { connect, namespaceOf } from "./session.js";
 import { Source, pause } from "./source.js";
 
 const CONTROL_MS = 100;
+/** Animation frames come late on a busy machine; then a timer paints. */
+const PAINT_MS = 20;
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 3_000;
 /** Without a new picture for so long, playback stalls. */
@@ -61,6 +63,7 @@ export class Player extends EventTarget {
     );
     this.painter = requestAnimationFrame((now) => this.paint(now));
     this.ticker = setInterval(() => this.control(performance.now()), CONTROL_MS);
+    this.drawer = setInterval(() => this.draw(performance.now()), PAINT_MS);
     this.run();
   }
 
@@ -68,6 +71,7 @@ export class Player extends EventTarget {
     this.isStarted = false;
     cancelAnimationFrame(this.painter);
     clearInterval(this.ticker);
+    clearInterval(this.drawer);
     this.session?.close();
     this.stopSources();
     this.video.clear();
@@ -295,7 +299,7 @@ export class Player extends EventTarget {
     this.output?.follow(this.clock, now);
     const position = this.clock.position(now);
     if (this.nextSource) this.takeOver(position);
-    this.feed(now);
+    this.draw(now);
     this.adapt(now);
     this.noteStall(now);
     this.remember(now);
@@ -341,6 +345,11 @@ export class Player extends EventTarget {
 
   paint(now) {
     this.painter = requestAnimationFrame((next) => this.paint(next));
+    this.draw(now);
+  }
+
+  /** Shows the picture that is due. */
+  draw(now) {
     if (!this.clock.isRunning) {
       this.begin(now);
       // Before anything is live, the past can be shown already.
@@ -455,14 +464,15 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** How far sound is ahead of the picture, in ms. A picture counts from its time until the next. */
+  /** How far sound is ahead of the picture, in ms. A picture counts from its time until that of the
+   * next, or for as long as others do while there is none. */
   get syncOffset() {
     const now = performance.now();
     const sound = this.output?.offset(this.clock, now);
     if (sound === undefined || this.pictureTime === undefined) return undefined;
-    const behind = this.clock.position(now) - this.pictureTime;
-    const length = 1_000 / (this.stats?.fps || 25);
-    return sound + Math.max(0, behind - length);
+    const [next] = this.video.pictures;
+    const until = next ? next.timestamp / 1_000 : this.pictureTime + 1_000 / (this.stats?.fps || 25);
+    return sound + Math.max(0, this.clock.position(now) - until);
   }
 
   /** Once a second: figures of the second that passed. */
