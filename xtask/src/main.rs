@@ -8,6 +8,7 @@
 //! | `screenshots` | writes pictures of all pages into `docs/screenshots` |
 //! | `accessibility` | has axe-core, from npm, look at all pages |
 //! | `watch` | watches a broadcast in a browser for a long time: sound, picture, memory |
+//! | `dashboard` | shows a thousand connections on the dashboard, and what that costs |
 //! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
 //! | `layers` | checks that crates depend only downwards |
 //! | `licences` | checks licences, sources and version floors of all dependencies |
@@ -31,6 +32,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   screenshots    pictures of all pages, light and dark, wide and phone, into docs/screenshots
   accessibility  axe-core, from npm, looks at all pages
   watch    [--minutes N]: a browser watches itself for 10 minutes: sound, picture, memory
+  dashboard  a thousand connections and tracks on the dashboard: what that costs relay and page
   fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
   layers   do crates depend only downwards?
   licences may we use what we use?
@@ -47,6 +49,7 @@ fn main() -> Result<()> {
         ["accessibility"] => accessibility(),
         ["watch"] => browser("long::", &[("SLUICE_WATCH_MINUTES", "10")]),
         ["watch", "--minutes", minutes] => browser("long::", &[("SLUICE_WATCH_MINUTES", minutes)]),
+        ["dashboard"] => browser("dashboard::every", &[("SLUICE_DASHBOARD_CONNECTIONS", "1000")]),
         ["fuzz", ref options @ ..] => fuzz::run(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),

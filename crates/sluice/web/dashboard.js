@@ -113,6 +113,7 @@ const REQUESTS = {
 
 const tables = [TRACKS, SESSIONS, NAMESPACES].map((what) => new Table($("#tables"), what));
 let detail;
+let opener;
 let before;
 
 const plots = {
@@ -209,7 +210,9 @@ async function openDetail() {
   $("#detail").hidden = !kind;
   $("#detail-tables").replaceChildren();
   $("#detail-figures").replaceChildren();
-  if (!kind) return;
+  // Who closes it goes on where it was opened.
+  if (!kind) return opener?.focus();
+  if (document.activeElement !== document.body) opener = document.activeElement;
   const what = kind === "track" ? { ...VIEWERS, path: `viewers/${id}` } : { ...REQUESTS, path: `sessions/${id}` };
   const lists = [new Table($("#detail-tables"), what)];
   if (kind === "track") {

@@ -1,7 +1,7 @@
 // The encoder page: choose, preview, publish, and see how it goes.
 
 import { Broadcaster, videoConfig } from "./broadcast.js";
-import { $, bits, element, explain, milliseconds, noTransport, query, relay, say, watchLink } from "./page.js";
+import { $, bits, element, enable, explain, milliseconds, noTransport, query, relay, say, watchLink } from "./page.js";
 import { Plot } from "./plots.js";
 import { drawQr } from "./qr.js";
 
@@ -16,6 +16,7 @@ const SAMPLE_RATE = 48_000;
 
 let stream;
 let broadcast;
+let isEnding = false;
 let fileVideo;
 
 const value = (name) => $(`#${name}`).value;
@@ -185,11 +186,13 @@ async function start() {
 }
 
 async function stop() {
-  const ending = broadcast;
+  isEnding = true;
+  enable($("#start"), false);
+  await broadcast.stop();
   broadcast = undefined;
-  $("#start").disabled = true;
-  await ending.stop();
-  $("#start").disabled = $("#fields").disabled = $("#namespace").disabled = false;
+  isEnding = false;
+  enable($("#start"), true);
+  $("#fields").disabled = $("#namespace").disabled = false;
   $("#start").textContent = "Start";
   $("#start").classList.replace("danger", "primary");
   for (const gone of ["on-air", "watched", "share", "slow", "figures-card"]) $(`#${gone}`).hidden = true;
@@ -204,7 +207,7 @@ function share() {
 }
 
 function show() {
-  if (!broadcast) return;
+  if (!broadcast || isEnding) return;
   const { phase, error } = broadcast.state;
   $("#on-air").hidden = phase !== "live";
   say($("#error"), phase === "live" || !error ? "" : `${explain(error)}. Trying again…`);
@@ -252,7 +255,7 @@ if (reason) {
   for (const name of ["source", "camera", "file", "microphone", "height", "framerate"]) $(`#${name}`).onchange = openSource;
   for (const name of ["bitrate", "renditions"]) $(`#${name}`).onchange = offerCodecs;
   $("#settings").onsubmit = (event) => event.preventDefault();
-  $("#start").onclick = () => (broadcast ? stop() : start());
+  $("#start").onclick = () => isEnding || (broadcast ? stop() : start());
   $("#copy").onclick = () => navigator.clipboard?.writeText($("#watch").href);
   addEventListener("pagehide", () => broadcast?.stop());
   openSource();

@@ -100,6 +100,11 @@ export function setFigures(list, figures) {
   });
 }
 
+/** A button that means nothing now keeps the focus all the same. */
+export function enable(button, isOn) {
+  button.setAttribute("aria-disabled", String(!isOn));
+}
+
 /** Shows a text in an element, or hides it. */
 export function say(target, text) {
   target.hidden = !text;

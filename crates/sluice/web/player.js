@@ -1,6 +1,6 @@
 // The player page: controls around a Player.
 
-import { $, bits, element, explain, followLive, milliseconds, noTransport, query, relay, say, setFigures, showLive, watchLink } from "./page.js";
+import { $, bits, element, enable, explain, followLive, milliseconds, noTransport, query, relay, say, setFigures, showLive, watchLink } from "./page.js";
 import { Player } from "./playback.js";
 import { Plot } from "./plots.js";
 
@@ -62,7 +62,7 @@ function show() {
   $("#spinner").hidden = Boolean(fault) || ["ended", "stopped"].includes(player.state.phase);
   $("#play").setAttribute("aria-label", clock.isPaused ? "Play" : "Pause");
   $("#play-icon").setAttribute("d", clock.isPaused ? PLAY : PAUSE);
-  $("#to-live").disabled = !isShifted;
+  enable($("#to-live"), isShifted);
   $("#live-badge").hidden = !playing || isShifted;
   $("#sound-cover").hidden = !(playing && player.needsClick && !isMuted);
   showRenditions();

@@ -1,6 +1,6 @@
 // Tables of what the relay lists, a page at a time.
 
-import { element } from "./page.js";
+import { element, enable } from "./page.js";
 
 const ROWS = 50;
 
@@ -33,8 +33,8 @@ export class Table {
   }
 
   turn(by) {
-    if (by > 0) this.starts.push(this.next);
-    else this.starts.pop();
+    if (by > 0 && this.next) this.starts.push(this.next);
+    if (by < 0 && this.starts.length > 1) this.starts.pop();
     this.refresh();
   }
 
@@ -49,14 +49,16 @@ export class Table {
     this.empty.hidden = rows.length > 0;
     this.scroll.hidden = rows.length === 0;
     this.pages.hidden = this.starts.length === 1 && !this.next;
-    this.back.disabled = this.starts.length === 1;
-    this.on.disabled = !this.next;
+    enable(this.back, this.starts.length > 1);
+    enable(this.on, this.next);
   }
 
   /** Rows that stay keep their elements, and with them the focus. */
   show(rows) {
     const now = performance.now();
     const kept = new Map();
+    const ids = new Set(rows.map(this.id));
+    for (const [id, { line }] of this.known) if (!ids.has(id)) line.remove();
     rows.forEach((row, at) => {
       const id = this.id(row);
       const last = this.known.get(id);
@@ -70,7 +72,6 @@ export class Table {
       if (this.body.children[at] !== line) this.body.insertBefore(line, this.body.children[at] ?? null);
       kept.set(id, { row, line, at: now });
     });
-    while (this.body.children.length > rows.length) this.body.lastChild.remove();
     this.known = kept;
   }
 }

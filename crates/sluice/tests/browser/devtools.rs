@@ -137,10 +137,26 @@ impl Devtools {
         }
     }
 
-    /// Presses and releases a key.
+    /// Presses and releases a key, as a keyboard does: with what it does of itself.
     pub fn press(&mut self, tab: &Tab, key: &str) {
+        let (number, text) = match key {
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            " " => (32, " "),
+            "End" => (35, ""),
+            "Home" => (36, ""),
+            "ArrowLeft" => (37, ""),
+            "ArrowUp" => (38, ""),
+            "ArrowRight" => (39, ""),
+            "ArrowDown" => (40, ""),
+            letter => (0, letter),
+        };
         for kind in ["keyDown", "keyUp"] {
-            self.on(tab, "Input.dispatchKeyEvent", json!({ "type": kind, "key": key }));
+            let text = if kind == "keyDown" { text } else { "" };
+            let code = if key == " " { "Space" } else { key };
+            let event = json!({ "type": kind, "key": key, "code": code, "text": text,
+                "windowsVirtualKeyCode": number });
+            self.on(tab, "Input.dispatchKeyEvent", event);
         }
     }
 
