@@ -125,6 +125,23 @@ impl NamespaceTree {
         found
     }
 
+    /// Whether someone whom `counts` says to count wants tracks under a prefix, or under a shorter or
+    /// longer one.
+    pub fn wants_tracks(
+        &self,
+        scope: ScopeId,
+        prefix: &TrackNamespace,
+        counts: impl Fn(&RequestKey) -> bool,
+    ) -> bool {
+        let above = prefixes(prefix).filter_map(|shorter| self.wanted.get(&(scope, shorter)));
+        let below = self
+            .wanted
+            .range((scope, prefix.clone())..)
+            .take_while(|((of, longer), _)| *of == scope && prefix.is_prefix_of(longer))
+            .map(|(_, wanting)| wanting);
+        above.chain(below).flatten().any(|(who, interest)| interest.tracks() && counts(who))
+    }
+
     /// Namespaces published and prefixes wanted.
     pub fn counts(&self) -> (usize, usize) {
         (self.published.len(), self.wanted.len())

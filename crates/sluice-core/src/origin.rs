@@ -4,12 +4,12 @@
 //! ([`Placement::origins`](crate::Placement)), whose owner dials them; the others are told which are
 //! there and what namespaces they have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sluice_proto::model::{Token, TrackNamespace};
 
-use crate::ids::SessionKey;
+use crate::ids::{RequestKey, SessionKey};
 
 /// An origin, by its place in the list that [`Shard::set_origins`](crate::Shard::set_origins) got.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -105,6 +105,8 @@ pub(crate) struct Origin {
     pub place: Place,
     /// Namespaces that it told of.
     pub namespaces: BTreeSet<TrackNamespace>,
+    /// Requests for the tracks under prefixes, on the shard that has its session.
+    pub track_interests: BTreeMap<TrackNamespace, RequestKey>,
 }
 
 impl Origin {
@@ -123,7 +125,12 @@ pub(crate) struct Origins {
 
 impl Origins {
     pub fn new(own: RelayId, terms: Vec<OriginTerms>) -> Self {
-        let origin = |terms| Origin { terms, place: Place::Away, namespaces: BTreeSet::new() };
+        let origin = |terms| Origin {
+            terms,
+            place: Place::Away,
+            namespaces: BTreeSet::new(),
+            track_interests: BTreeMap::new(),
+        };
         Self { own: Some(own), list: terms.into_iter().map(origin).collect() }
     }
 
@@ -133,6 +140,11 @@ impl Origins {
 
     pub fn get_mut(&mut self, id: OriginId) -> Option<&mut Origin> {
         self.list.get_mut(usize::from(id.0))
+    }
+
+    /// All of them.
+    pub fn ids(&self) -> impl Iterator<Item = OriginId> + use<> {
+        (0..self.list.len()).map(|at| OriginId(at as u16))
     }
 
     /// Those that may be asked for a namespace, there or not.

@@ -22,6 +22,7 @@ mod spread;
 mod subscriber;
 mod updates;
 mod upstream;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -18,11 +18,13 @@ impl Shard {
         let terms = origin.terms.clone();
         for offer in terms.offers {
             let Some(entry) = self.entry_mut(key) else { return };
-            let combined =
-                entry.session.dialect().is_some_and(|d| d.interests == InterestForm::Combined);
-            let interest = if combined { Interest::Both } else { Interest::Namespaces };
+            // Where one request has to mean tracks too, it always does: else it would have to be ended
+            // for another one whenever somebody wants to be offered tracks, or nobody does any more.
+            let separate =
+                entry.session.dialect().is_some_and(|d| d.interests == InterestForm::Separate);
+            let interest = if separate { Interest::Namespaces } else { Interest::Both };
             let request = SubscribeNamespace {
-                forward: combined.then_some(false),
+                forward: (!separate).then_some(false),
                 tokens: terms.tokens.clone(),
                 ..SubscribeNamespace::new(offer.prefix().clone(), interest)
             };
@@ -35,6 +37,7 @@ impl Shard {
             }
         }
         self.dirty.insert(key);
+        self.follow_interests();
     }
 
     /// NAMESPACE or NAMESPACE_DONE from a peer, which may be an origin.

@@ -131,6 +131,7 @@ impl Shard {
     fn origin_left(&mut self, id: OriginId) {
         let Some(origin) = self.origins.get_mut(id) else { return };
         origin.place = Place::Away;
+        origin.track_interests.clear();
         for namespace in origin.namespaces.clone() {
             self.origin_has_not(id, &namespace);
         }

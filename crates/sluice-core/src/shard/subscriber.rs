@@ -332,6 +332,7 @@ impl Shard {
         let Some(interest) = entry.interests.get(&who.request).map(|w| w.interest) else { return };
         entry.session.request_ok(who.request, RequestOk::default());
         self.namespaces.want(scope, &prefix, who, interest);
+        self.follow_interests();
         self.tell_interested(who, scope, &prefix, interest);
     }
 
@@ -389,6 +390,7 @@ impl Shard {
         let who = Self::request_key(key, id);
         self.unspread(&SpreadKey::Interest(scope, prefix.clone()), who);
         self.namespaces.unwant(scope, prefix, who);
+        self.follow_interests();
     }
 
     /// Offers a track that was published to everyone interested in its namespace.
@@ -410,6 +412,7 @@ impl Shard {
             return;
         }
         let own = self.publishes(session, track_id);
+        let comes_from_it = self.is_of_its_relay(session, track_id);
         let Some(track) = self.tracks.get(&track_id) else { return };
         let takes = track.downstreams.keys().any(|who| who.session == session);
         let largest = track.store.largest();
@@ -418,7 +421,7 @@ impl Shard {
         let order = track.properties.settings().unwrap_or_default().order.unwrap_or_default();
         let Some(entry) = self.entry_mut(session) else { return };
         let echo = entry.session.dialect().is_some_and(|dialect| dialect.echo_own_tracks);
-        if takes || own && !echo {
+        if takes || comes_from_it || own && !echo {
             return;
         }
         let Some(wanted) = entry.interests.get(&interest.request).copied() else { return };

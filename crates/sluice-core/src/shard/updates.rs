@@ -244,6 +244,7 @@ impl Shard {
         entry.requests.insert(who.request, Role::Interest(changed.clone()));
         self.namespaces.unwant(scope, prefix, who);
         self.namespaces.want(scope, &changed, who, interest);
+        self.follow_interests();
         if interest.tracks() {
             self.unspread(&SpreadKey::Interest(scope, prefix.clone()), who);
             self.spread(SpreadKey::Interest(scope, changed.clone()), who);

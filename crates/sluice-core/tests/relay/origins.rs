@@ -99,7 +99,7 @@ fn what_a_publisher_of_this_relay_has_is_not_asked_of_an_origin() {
 
 #[test]
 fn an_origin_is_asked_for_its_namespaces_only_and_with_its_token() {
-    let token = Token::UseValue { kind: 0, value: "secret".into() };
+    let token = secret();
     let offers = vec![Offer::Exactly(namespace("live/cam"))];
     for draft in Draft::ALL {
         let terms =
@@ -369,6 +369,89 @@ fn namespaces_of_an_origin_are_told_to_viewers_but_not_back() {
         });
         assert_eq!(gone, Some(namespace("cam")), "{draft}");
     }
+}
+
+fn secret() -> Token {
+    Token::UseValue { kind: 0, value: "secret".into() }
+}
+
+/// The next request for tracks that a peer heard of.
+fn asked_for_tracks(scene: &mut Scene, peer: PeerId) -> Option<(RequestId, SubscribeNamespace)> {
+    while let Some((id, request)) = scene.asked(peer) {
+        if let Request::SubscribeNamespace(interest) = request
+            && interest.interest.tracks()
+        {
+            return Some((id, interest));
+        }
+    }
+    None
+}
+
+fn tracks_under(prefix: &str) -> Request {
+    Request::SubscribeNamespace(SubscribeNamespace::new(namespace(prefix), Interest::Tracks))
+}
+
+#[test]
+fn a_track_that_an_origin_publishes_is_offered_to_who_wants_such_tracks() {
+    for draft in Draft::ALL {
+        let mut scene = relay_with(vec![OriginTerms { tokens: vec![secret()], ..terms(0) }]);
+        let origin = scene.origin(0, draft, OTHER);
+        let viewer = scene.peer(Draft::D18);
+        let interest = scene.request(viewer, tracks_under("live/cam"));
+        scene.response(viewer, interest);
+        // All that it may be asked for, paused, with what it wants to see.
+        let (id, asked) = asked_for_tracks(&mut scene, origin).expect("the origin is asked");
+        assert_eq!(asked.prefix, namespace("live"), "{draft}");
+        assert_eq!(asked.tokens, [secret()], "{draft}");
+        if draft > Draft::D14 {
+            assert_eq!(asked.forward, Some(false), "{draft}");
+        }
+        scene.session(origin).request_ok(id, RequestOk::default());
+        let publish = Publish { track: track("video"), ..Publish::default() };
+        let upstream = scene.publish(origin, publish);
+        let offer = match scene.asked(viewer) {
+            Some((id, Request::Publish(publish))) if publish.track == track("video") => id,
+            other => panic!("{draft}: {other:?}"),
+        };
+        scene.session(viewer).publish_ok(offer, PublishOk::default());
+        scene.run();
+        let out = scene.send(origin, upstream, (0, 0), &[(0, "key")]);
+        scene.finish(&out);
+        assert_eq!(scene.places(viewer, offer), [(0, 0)], "{draft}");
+
+        // Neither is it offered what it brings, nor asked for what it wants itself.
+        let back = scene.relay_at(0, OTHER);
+        let interest = scene.request(back, tracks_under("live"));
+        scene.response(back, interest);
+        assert_eq!(scene.asked(back).map(|(id, _)| id), None, "{draft}");
+    }
+}
+
+#[test]
+fn an_origin_is_asked_for_tracks_while_somebody_wants_them() {
+    let mut scene = relay_with(vec![terms(0)]);
+    let origin = scene.origin(0, Draft::D18, OTHER);
+    assert!(asked_for_tracks(&mut scene, origin).is_none(), "nobody wants any");
+    let other = scene.peer(Draft::D18);
+    scene.request(other, tracks_under("studio"));
+    let itself = scene.relay_at(0, OTHER);
+    scene.request(itself, tracks_under("live"));
+    assert!(asked_for_tracks(&mut scene, origin).is_none(), "nobody wants any from there");
+
+    let viewers = [scene.peer(Draft::D18), scene.peer(Draft::D22)];
+    let interests = viewers.map(|viewer| scene.request(viewer, tracks_under("live/cam")));
+    let (id, _) = asked_for_tracks(&mut scene, origin).expect("it is asked");
+    assert!(asked_for_tracks(&mut scene, origin).is_none(), "it is asked once");
+    scene.cancel(viewers[0], interests[0]);
+    assert_eq!(scene.end(origin, id), None);
+    scene.cancel(viewers[1], interests[1]);
+    assert!(scene.end(origin, id).is_some(), "nobody wants them any more");
+
+    // One that comes later is asked at once.
+    scene.request(viewers[0], tracks_under("live"));
+    scene.lose(origin);
+    let origin = scene.origin(0, Draft::D18, OTHER);
+    assert!(asked_for_tracks(&mut scene, origin).is_some());
 }
 
 #[test]
