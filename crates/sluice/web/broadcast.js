@@ -12,6 +12,8 @@ const ENCODING_MAX = 3;
 const WAITING_MS_MAX = 700;
 const CHECK_MS = 100;
 const RETRY_MS = 1_000;
+/** A track whose first frame takes longer joins the others later. */
+const FIRST_FRAME_MS = 3_000;
 /** New viewers get a key frame at once, but not more often. */
 const KEY_MS_MIN = 300;
 const AUDIO_GROUP_MS = 1_000;
@@ -90,10 +92,12 @@ export class Broadcaster extends EventTarget {
   }
 
   async publish(session) {
-    // Its first frames say how they are decoded.
-    await Promise.all(this.tracks.map(({ described }) => described));
+    // Its first frames say how they are decoded. One without does not hold the others up.
+    const described = this.tracks.map((track) => track.described);
+    await Promise.all([Promise.any(described), Promise.race([Promise.all(described), pause(FIRST_FRAME_MS)])]);
     for (const track of this.tracks) track.open(session);
-    const describe = () => this.catalog.write(this.nextGroup++, 0, encodeCatalog(this.tracks.map((track) => track.description)));
+    const describe = () => this.catalog.write(this.nextGroup++, 0, encodeCatalog(this.tracks.map((track) => track.description).filter(Boolean)));
+    for (const track of this.tracks) if (!track.description) track.described.then(describe);
     this.catalog = session.track(this.namespace, CATALOG, { priority: PRIORITY.catalog, wanted: describe });
     describe();
     this.keyWanted = true;
@@ -374,7 +378,7 @@ class SoundTrack extends MediaTrack {
       role: "audio",
       codec,
       bitrate,
-      samplerate: sampleRate,
+      samplerate: config.sampleRate ?? sampleRate,
       channelConfig: String(numberOfChannels),
       timescale: 1_000_000,
       renderGroup: 1,

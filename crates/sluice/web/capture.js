@@ -3,7 +3,6 @@
 const BUCKET_MS = 5_000;
 const JUMP_MS = 100;
 const STEP_MS = 0.5;
-const BLOCK_FRAMES = 480;
 
 /** Turns times of a capture clock into the time of day: frames that came through fastest tell how the
  * two relate. Times in ms. */
@@ -53,16 +52,18 @@ export function captureSound(track, handle) {
     handle(data, wall.stamp(time, time + data.duration / 1000));
   };
   if (typeof MediaStreamTrackProcessor !== "undefined") return pump(track, take);
-  const context = new AudioContext({ sampleRate: 48_000 });
+  // At the track's own rate: Firefox connects no other.
+  const context = new AudioContext();
+  const frames = Math.round(context.sampleRate / 100);
   context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url)).then(() => {
-    const node = new AudioWorkletNode(context, "capture", { processorOptions: { frames: BLOCK_FRAMES } });
+    const node = new AudioWorkletNode(context, "capture", { processorOptions: { frames } });
     context.createMediaStreamSource(new MediaStream([track])).connect(node);
     node.port.onmessage = ({ data: { samples, channels, at } }) =>
       take(
         new AudioData({
           format: "f32-planar",
           sampleRate: context.sampleRate,
-          numberOfFrames: BLOCK_FRAMES,
+          numberOfFrames: frames,
           numberOfChannels: channels,
           timestamp: Math.round(at * 1e6),
           data: samples,

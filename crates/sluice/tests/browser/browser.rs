@@ -44,7 +44,8 @@ pub fn chromium(command: &mut Command, profile: &Path) {
         .arg(format!("--user-data-dir={}", profile.display()));
 }
 
-fn firefox(command: &mut Command, profile: &Path) {
+/// Arguments of every Firefox.
+pub fn firefox(command: &mut Command, profile: &Path) {
     command.args(["--headless", "--no-remote", "--profile"]).arg(profile).env("HOME", profile);
 }
 

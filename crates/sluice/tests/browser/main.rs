@@ -11,6 +11,7 @@ mod browser;
 mod codec;
 mod dashboard;
 mod devtools;
+mod firefox;
 mod keyboard;
 mod live;
 mod long;
