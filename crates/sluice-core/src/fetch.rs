@@ -45,6 +45,8 @@ pub(crate) struct DownFetch {
     asks: u8,
     /// Where it stood when it last asked, and how often it asked there.
     asked_at: Option<(Location, u8)>,
+    /// Nobody can be asked now; until then it waits for a publisher.
+    pub waits_until: Option<Instant>,
     /// Bytes that the connection took.
     pub sent_bytes: u64,
 }
@@ -78,6 +80,7 @@ impl DownFetch {
             pending: SmallVec::new(),
             asks: 0,
             asked_at: None,
+            waits_until: None,
             sent_bytes: 0,
         }
     }
@@ -146,6 +149,7 @@ impl DownFetch {
                 }
                 FetchStep::Payload(bytes) => self.pending.push(bytes),
                 FetchStep::Wait => return Fetched::Wait,
+                FetchStep::Unknown(_) if self.waits_until.is_some() => return Fetched::Wait,
                 FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
                 FetchStep::Unknown(span) => match store.quiet_since(&span) {
                     Some(since) if now >= since + limits.group_settle => self.cursor.give_up(&span),
@@ -232,6 +236,7 @@ impl DownFetch {
                 FetchStep::Payload(bytes) if self.stream.is_some() => self.pending.push(bytes),
                 FetchStep::Payload(_) => {}
                 FetchStep::Wait => return Fetched::Wait,
+                FetchStep::Unknown(_) if self.waits_until.is_some() => return Fetched::Wait,
                 FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
                 FetchStep::Unknown(span) => {
                     self.abandon(session, transport, ResetCode::Cancelled);
@@ -267,6 +272,17 @@ impl DownFetch {
     /// Nobody can be asked: the next unknown range ends it.
     pub fn stop_asking(&mut self) {
         self.asks = ASKS_MAX;
+        self.waits_until = None;
+    }
+
+    /// A publisher may come until then who can be asked.
+    pub fn await_source(&mut self, until: Instant) {
+        self.waits_until = Some(until);
+    }
+
+    /// Another publisher can be asked now, also for what one was asked for in vain.
+    pub fn source_came(&mut self) {
+        (self.waits_until, self.asked_at) = (None, None);
     }
 
     fn encode(

@@ -350,6 +350,7 @@ impl Track {
         let answers = self.upstreams.values().filter_map(|up| up.answer_by);
         let fetches = self.up_fetches.values().map(|fetch| fetch.until);
         let pending = self.pending_fetches.iter().map(|fetch| fetch.until);
+        let asking = self.fetches.values().filter_map(|fetch| fetch.waits_until);
         held.chain(done)
             .chain(doubts)
             .chain(fetches)
@@ -360,6 +361,7 @@ impl Track {
             .chain(self.spare_until)
             .chain(self.release_at)
             .chain(answers)
+            .chain(asking)
             .min()
     }
 }

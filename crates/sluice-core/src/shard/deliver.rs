@@ -179,13 +179,8 @@ impl Shard {
             self.track_unwanted(track, now);
         }
         for (track_id, who, span) in after.asks {
-            let asked = self.ask_upstream(track_id, who, span, now);
-            if !asked
-                && let Some(fetch) =
-                    self.tracks.get_mut(&track_id).and_then(|track| track.fetches.get_mut(&who))
-            {
-                fetch.stop_asking();
-                self.dirty.insert(key);
+            if !self.ask_upstream(track_id, who, span, now) {
+                self.ask_later(track_id, who, now);
             }
         }
     }

@@ -327,23 +327,50 @@ impl Shard {
         }
     }
 
-    /// A fetch of ours failed: whoever waits for it asks again, or gives up.
+    /// A fetch of ours was refused: whoever waits for it gives up.
     pub(super) fn up_fetch_failed(&mut self, key: SessionKey, id: RequestId, track_id: TrackId) {
+        self.up_fetch_lost(key, id, track_id);
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            track.fetches.values_mut().for_each(DownFetch::stop_asking);
+        }
+    }
+
+    /// A fetch of ours broke off, mostly with its publisher: another one can be asked.
+    pub(super) fn up_fetch_lost(&mut self, key: SessionKey, id: RequestId, track_id: TrackId) {
         self.forget(key, id);
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         if let Some(fetch) = track.up_fetches.remove(&Self::request_key(key, id)) {
             track.store.reset(fetch.feed, ResetCode::Cancelled);
         }
-        for fetch in track.fetches.values_mut() {
-            fetch.stop_asking();
-        }
         self.fresh.insert(track_id);
         self.touched.insert(track_id);
     }
 
+    /// Nobody can be asked now for what a viewer's fetch needs. If a publisher may come soon, it waits
+    /// for that one.
+    pub(super) fn ask_later(&mut self, track_id: TrackId, whose: RequestKey, now: Instant) {
+        let until = now + self.limits.fetch_wait;
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        let may_come = track.is_pending() || track.retry_at.is_some() || track.hold_until.is_some();
+        if let Some(fetch) = track.fetches.get_mut(&whose) {
+            match may_come {
+                true => fetch.await_source(until),
+                false => fetch.stop_asking(),
+            }
+            self.touched.insert(track_id);
+            self.dirty.insert(whose.session);
+        }
+    }
+
     /// Fetches that waited for too long.
     pub(super) fn expire_fetches(&mut self, track_id: TrackId, now: Instant) {
-        let Some(track) = self.tracks.get(&track_id) else { return };
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        for fetch in track.fetches.values_mut() {
+            if fetch.waits_until.is_some_and(|until| now >= until) {
+                fetch.stop_asking();
+                self.fresh.insert(track_id);
+            }
+        }
         let late: Vec<RequestKey> = track
             .up_fetches
             .iter()

@@ -438,7 +438,7 @@ impl Shard {
             Some(Role::Downstream(track)) => self.downstream_gone(key, id, track, now),
             Some(Role::Upstream(track)) => self.upstream_ended(key, id, track, end, now),
             Some(Role::Fetch(track)) => self.fetch_gone(key, id, track),
-            Some(Role::UpFetch(track)) => self.up_fetch_failed(key, id, track),
+            Some(Role::UpFetch(track)) => self.up_fetch_lost(key, id, track),
             Some(Role::Status(track)) => {
                 if let Some(track) = self.tracks.get_mut(&track) {
                     track.pending_status.retain(|who| who.request != id || who.session != key);

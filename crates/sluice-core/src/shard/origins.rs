@@ -284,7 +284,8 @@ impl Shard {
         let is_due = self.may_ask_origins(track_id)
             && track.upstreams.is_empty()
             && track.retry_at.is_none()
-            && track.downstreams.values().any(|down| kept(&down.phase));
+            && (track.downstreams.values().any(|down| kept(&down.phase))
+                || !track.fetches.is_empty());
         if !is_due {
             return;
         }

@@ -182,6 +182,10 @@ impl Shard {
             track.store.set_cache_duration(settings.max_cache);
             track.new_group.begin(track.largest_group());
         }
+        for fetch in track.fetches.values_mut().filter(|fetch| fetch.waits_until.is_some()) {
+            fetch.source_came();
+            self.fresh.insert(track_id);
+        }
         let (name, part) = (track.key.name.clone(), track.key.part);
         self.touched.insert(track_id);
         if first && part == Part::Home {

@@ -475,6 +475,68 @@ fn a_fetch_and_a_question_for_the_state_reach_the_origin() {
     }
 }
 
+/// The next FETCH that a peer heard of, and where it starts.
+fn fetched(scene: &mut Scene, peer: PeerId) -> (RequestId, Location) {
+    loop {
+        let (id, request) = scene.asked(peer).expect("the past is asked for");
+        if let Request::Fetch(Fetch { range: FetchRange::Standalone(_, filter), .. }) = request {
+            return (id, filter.resolve(None).0);
+        }
+    }
+}
+
+#[test]
+fn a_fetch_goes_on_at_another_origin_when_the_first_is_lost_in_the_middle() {
+    for draft in Draft::ALL {
+        let mut scene = relay_with(vec![terms(0), terms(1)]);
+        let first = scene.origin(0, draft, OTHER);
+        let second = scene.origin(1, draft, THIRD);
+        let viewer = scene.peer(draft);
+        let past = scene.request(viewer, Request::Fetch(fetch_all("video")));
+        accept(&mut scene, first, largest(0, 3));
+        let (id, _) = fetched(&mut scene, first);
+        let end = RangeEnd { group: GroupId(0), object: Some(ObjectId(3)) };
+        scene.begin_fetch_answer(first, id, end, &[(0, 0, "a"), (0, 1, "b")]);
+        scene.lose(first);
+        accept(&mut scene, second, largest(0, 3));
+        let (id, start) = fetched(&mut scene, second);
+        // What came is not asked for again.
+        assert_eq!(start, Location::new(0, 2), "{draft}");
+        scene.answer_fetch(second, id, end, &[(0, 2, "c"), (0, 3, "d")]);
+        assert_eq!(scene.places(viewer, past), [(0, 0), (0, 1), (0, 2), (0, 3)], "{draft}");
+        assert_eq!(scene.stream_ends(viewer, past), [(0, StreamEnd::Fin)], "{draft}");
+    }
+}
+
+#[test]
+fn a_fetch_goes_on_when_the_only_origin_is_back_and_ends_if_it_stays_away() {
+    for returns in [true, false] {
+        let mut scene = relay_with(vec![terms(0)]);
+        let origin = scene.origin(0, Draft::D18, OTHER);
+        let viewer = scene.peer(Draft::D18);
+        let past = scene.request(viewer, Request::Fetch(fetch_all("video")));
+        accept(&mut scene, origin, largest(0, 1));
+        let (id, _) = fetched(&mut scene, origin);
+        let end = RangeEnd { group: GroupId(0), object: Some(ObjectId(1)) };
+        scene.begin_fetch_answer(origin, id, end, &[(0, 0, "a")]);
+        scene.lose(origin);
+        scene.wait(Duration::from_secs(3));
+        assert_eq!(scene.stream_ends(viewer, past), [], "it waits");
+        if returns {
+            let origin = scene.origin(0, Draft::D18, OTHER);
+            accept(&mut scene, origin, largest(0, 1));
+            let (id, _) = fetched(&mut scene, origin);
+            scene.answer_fetch(origin, id, end, &[(0, 1, "b")]);
+            assert_eq!(scene.places(viewer, past), [(0, 0), (0, 1)]);
+            assert_eq!(scene.stream_ends(viewer, past), [(0, StreamEnd::Fin)]);
+        } else {
+            scene.wait(Duration::from_secs(20));
+            let code = ResetCode::UnknownObjectStatus;
+            assert_eq!(scene.stream_ends(viewer, past), [(0, StreamEnd::Reset(code))]);
+        }
+    }
+}
+
 fn fetch_all(name: &str) -> Fetch {
     Fetch {
         range: FetchRange::Standalone(track(name), LocationFilter::All),

@@ -442,6 +442,20 @@ impl Scene {
         end: RangeEnd,
         items: &[(u64, u64, &str)],
     ) {
+        let stream = self.begin_fetch_answer(peer, id, end, items);
+        let Peer { session, transport, .. } = &mut self.peers[peer.0];
+        session.finish_data(transport, stream);
+        self.run();
+    }
+
+    /// The same without FIN.
+    pub fn begin_fetch_answer(
+        &mut self,
+        peer: PeerId,
+        id: RequestId,
+        end: RangeEnd,
+        items: &[(u64, u64, &str)],
+    ) -> StreamId {
         let ok = FetchOk {
             end_of_track: false,
             end,
@@ -468,8 +482,8 @@ impl Scene {
             chunks.push(Bytes::copy_from_slice(payload.as_bytes()));
         }
         assert!(transport.write(stream, &mut chunks).unwrap().complete);
-        session.finish_data(transport, stream);
         self.run();
+        stream
     }
 
     // What peers hear.
