@@ -3,6 +3,7 @@
 //! Each open stream walks one log of the store with a cursor. Nothing is queued for a viewer but
 //! the chunk that its connection took only a part of.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -50,6 +51,43 @@ pub(crate) enum Offer {
     Accepted,
 }
 
+/// Finished streams of one subscription that are watched for their delivery timeout. Of more the
+/// oldest are let go.
+const FINISHED_MAX: usize = 64;
+
+/// How long objects and subgroups may be on their way (MOQT-18 §8). Zero means no limit, as does
+/// `None`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Timeouts {
+    /// For an object, from the arrival of its first byte until it is handed over.
+    pub object: Option<Duration>,
+    /// For a subgroup, from the arrival of its end until the peer has all of it.
+    pub subgroup: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The shorter ones of both sides.
+    pub fn with(self, other: Timeouts) -> Timeouts {
+        let shorter = |one: Option<Duration>, other: Option<Duration>| {
+            one.into_iter().chain(other).filter(|timeout| !timeout.is_zero()).min()
+        };
+        Timeouts {
+            object: shorter(self.object, other.object),
+            subgroup: shorter(self.subgroup, other.subgroup),
+        }
+    }
+
+    /// These, where an update says nothing else.
+    pub fn updated(self, object: Option<Duration>, subgroup: Option<Duration>) -> Timeouts {
+        Timeouts { object: object.or(self.object), subgroup: subgroup.or(self.subgroup) }
+    }
+
+    /// For a datagram, which is an object and a subgroup at once.
+    fn of_datagram(self) -> Option<Duration> {
+        self.with(Timeouts { object: self.subgroup, subgroup: None }).object
+    }
+}
+
 /// What a subscription brings of what is stored when it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Past {
@@ -57,6 +95,11 @@ enum Past {
     Stored,
     /// Nothing, as it is fetched.
     Fetched,
+}
+
+/// The sooner of two.
+fn sooner(next: Option<Instant>, due: Instant) -> Option<Instant> {
+    Some(next.map_or(due, |next| next.min(due)))
 }
 
 /// What carries objects.
@@ -87,7 +130,7 @@ pub(crate) struct Downstream {
     pub end: Option<RangeEnd>,
     pub priority: Priority,
     pub order: GroupOrder,
-    pub object_timeout: Option<Duration>,
+    pub timeouts: Timeouts,
     carriage: Carriage,
     /// It is a PUBLISH of ours to another shard, and whether that shard accepted it.
     pub offer: Option<Offer>,
@@ -96,6 +139,8 @@ pub(crate) struct Downstream {
     arrivals: ArrivalCursor,
     datagrams: DatagramCursor,
     pub streams: Vec<OutStream>,
+    /// Streams that were finished, oldest first, and since when all of them is known.
+    finished: VecDeque<(StreamId, Instant)>,
     /// What was sent first, for a draft to which a track with objects of both kinds is malformed.
     /// What is of the other kind is left out.
     kind: Option<Kind>,
@@ -121,12 +166,13 @@ impl Downstream {
             end: None,
             priority: Priority::default(),
             order: GroupOrder::Ascending,
-            object_timeout: None,
+            timeouts: Timeouts::default(),
             offer: None,
             join: None,
             arrivals: store.arrivals_end(),
             datagrams: store.datagrams_end(),
             streams: Vec::new(),
+            finished: VecDeque::new(),
             kind: None,
             stuck_since: None,
             replacing: None,
@@ -141,7 +187,10 @@ impl Downstream {
             filter: request.filter,
             priority: request.priority.unwrap_or_default(),
             order: request.order.unwrap_or_default(),
-            object_timeout: request.object_timeout,
+            timeouts: Timeouts {
+                object: request.object_timeout,
+                subgroup: request.subgroup_timeout,
+            },
             asked: Some(Box::new(request)),
             ..Self::new(Phase::Waiting, carriage, store)
         }
@@ -313,18 +362,24 @@ impl Downstream {
     /// Gives up what a delivery timeout forbids to send (MOQT-18 §8). Returns when to look again.
     pub fn expire(
         &mut self,
-        timeout: Duration,
+        timeouts: Timeouts,
         store: &TrackStore,
         session: &mut Session,
         transport: &mut dyn Transport,
         now: Instant,
     ) -> Option<Instant> {
         let (mut next, mut gave_up) = (None, false);
-        self.streams.retain(|out| {
-            let Some(since) = store.waiting_since(&out.cursor) else { return true };
-            let due = since + timeout;
+        self.streams.retain_mut(|out| {
+            let waiting = store.waiting_since(&out.cursor).zip(timeouts.object);
+            if timeouts.subgroup.is_some() && store.log_end(out.cursor.log()).is_some() {
+                out.ended.get_or_insert(now);
+            }
+            let ended = out.ended.zip(timeouts.subgroup);
+            let due =
+                waiting.into_iter().chain(ended).map(|(since, timeout)| since + timeout).min();
+            let Some(due) = due else { return true };
             if due > now {
-                next = Some(next.map_or(due, |next: Instant| next.min(due)));
+                next = sooner(next, due);
                 return true;
             }
             if let Some(stream) = out.stream() {
@@ -333,8 +388,21 @@ impl Downstream {
             }
             false
         });
+        self.finished.retain(|(stream, since)| {
+            let Some(due) = timeouts.subgroup.map(|timeout| *since + timeout) else { return false };
+            if due <= now {
+                session.expire_data(transport, *stream);
+            }
+            due > now && session.is_sending(*stream)
+        });
         self.replacing = if gave_up { Some(0) } else { self.replacing };
         next
+    }
+
+    /// When the oldest of its finished streams has to have arrived.
+    pub fn finished_deadline(&self, timeouts: Timeouts) -> Option<Instant> {
+        let (_, since) = self.finished.front()?;
+        timeouts.subgroup.map(|timeout| *since + timeout)
     }
 
     /// Bytes that wait for its connection.
@@ -430,6 +498,8 @@ impl Downstream {
         store: &mut TrackStore,
         session: &mut Session,
         transport: &mut dyn Transport,
+        timeouts: Timeouts,
+        now: Instant,
     ) {
         if !self.forward || !matches!(self.phase, Phase::Live | Phase::Ending { .. }) {
             return;
@@ -441,7 +511,9 @@ impl Downstream {
             let location = Location { group: object.group, object: object.id };
             let in_range =
                 location >= self.start && self.end.is_none_or(|end| end.includes(location));
-            if !in_range || self.kind == Some(Kind::Subgroups) && one_kind(session) {
+            let late =
+                timeouts.of_datagram().is_some_and(|timeout| object.arrived + timeout <= now);
+            if !in_range || late || self.kind == Some(Kind::Subgroups) && one_kind(session) {
                 continue;
             }
             let resolves = session.dialect().is_some_and(|dialect| !dialect.inherits_priority());
@@ -490,7 +562,13 @@ impl Downstream {
         }
         let served = self.streams[index].serve(id, priority, store, session, transport, limits);
         if matches!(served, (Served::Over, _)) {
-            self.streams.remove(index);
+            let out = self.streams.remove(index);
+            if let Some((stream, since)) = out.stream().zip(out.ended) {
+                if self.finished.len() == FINISHED_MAX {
+                    self.finished.pop_front();
+                }
+                self.finished.push_back((stream, since));
+            }
         }
         if served.1 > 0 {
             self.kind.get_or_insert(Kind::Subgroups);

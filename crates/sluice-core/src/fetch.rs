@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
-    Fetch, FetchItem, FetchedObject, Location, ObjectStatus, Priority, RequestId, ResetCode,
+    Fetch, FetchItem, FetchOk, FetchedObject, Location, ObjectStatus, Priority, RequestCode,
+    RequestError, RequestId, ResetCode,
 };
 use sluice_proto::session::Session;
 use sluice_proto::transport::{StreamId, Transport};
+use sluice_proto::wire::Dialect;
 use sluice_proto::wire::data::FetchEncoder;
 use smallvec::SmallVec;
 
@@ -19,6 +21,8 @@ use crate::store::{FetchCursor, FetchSpan, FetchStep, TrackStore, UnknownSpan};
 
 /// Times that upstream is asked in vain for one location before a fetch is given up.
 const VAIN_ASKS_MAX: u8 = 3;
+/// Why a fetch of what nobody knows is refused.
+const UNTOLD: &str = "no publisher can tell what is in the range";
 /// Times that upstream is asked in all for one fetch.
 const ASKS_MAX: u8 = 100;
 
@@ -36,6 +40,15 @@ pub(crate) struct DownFetch {
     pub priority: Priority,
     /// The subscription that it fills.
     pub subscription: Option<RequestId>,
+    /// FETCH_OK, where the draft refuses what turns out to be empty or unknown: it waits for the
+    /// first object.
+    pub answer: Option<Box<FetchOk>>,
+    /// Until when it may wait for upstream.
+    pub until: Option<Instant>,
+    /// Upstream is the track's home, which minds the time.
+    pub asks_home: bool,
+    /// It is given up.
+    failed: Option<ResetCode>,
     cursor: FetchCursor,
     /// Whether each object has a stream of its own, for a draft that has no others.
     each: bool,
@@ -73,6 +86,10 @@ impl DownFetch {
         Self {
             priority,
             subscription: None,
+            answer: None,
+            until: None,
+            asks_home: false,
+            failed: None,
             cursor: FetchCursor::new(span, now),
             each: false,
             encoder: None,
@@ -94,6 +111,11 @@ impl DownFetch {
     /// What it covers.
     pub fn span(&self) -> FetchSpan {
         self.cursor.span()
+    }
+
+    /// When it will have waited for upstream for as long as it may, if it may ask still.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.until.filter(|_| self.asks < ASKS_MAX && !self.asks_home)
     }
 
     /// Abandons it.
@@ -121,6 +143,11 @@ impl DownFetch {
         if self.each {
             return self.serve_each(id, store, session, transport, limits, now);
         }
+        if self.answer.is_some()
+            && let Some(other) = self.answer(id, store, session, limits, now)
+        {
+            return other;
+        }
         if self.stream.is_none() {
             let Some(dialect) = session.dialect() else { return Fetched::Over };
             let order = i32::from(255 - self.priority.0) << 8;
@@ -135,6 +162,10 @@ impl DownFetch {
             }
         }
         let Some(stream) = self.stream else { return Fetched::Over };
+        if let Some(code) = self.failed {
+            self.abandon(session, transport, code);
+            return Fetched::Over;
+        }
         loop {
             let chunk = match self.write_pending(transport, limits) {
                 Ok(room) => room,
@@ -148,18 +179,17 @@ impl DownFetch {
                     }
                 }
                 FetchStep::Payload(bytes) => self.pending.push(bytes),
-                FetchStep::Wait => return Fetched::Wait,
-                FetchStep::Unknown(_) if self.waits_until.is_some() => return Fetched::Wait,
-                FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
+                FetchStep::Wait if !self.is_late(store, now) => return Fetched::Wait,
+                FetchStep::Unknown(_) if self.waits(now) => return Fetched::Wait,
+                FetchStep::Unknown(span) if self.may_ask(span.start, now) => {
+                    return Fetched::Ask(span);
+                }
                 FetchStep::Unknown(span) => match store.quiet_since(&span) {
                     Some(since) if now >= since + limits.group_settle => self.cursor.give_up(&span),
                     Some(since) => return Fetched::Settle(since + limits.group_settle),
-                    // A gap would say that nothing exists there, which nobody knows.
-                    None => {
-                        self.abandon(session, transport, ResetCode::UnknownObjectStatus);
-                        return Fetched::Over;
-                    }
+                    None => return self.leave_unknown(session, transport),
                 },
+                FetchStep::Wait => return self.leave_unknown(session, transport),
                 FetchStep::Broken => {
                     self.abandon(session, transport, ResetCode::Internal);
                     return Fetched::Over;
@@ -170,6 +200,12 @@ impl DownFetch {
                 }
             }
         }
+    }
+
+    /// Ends where nobody knows what comes next: a gap would say that nothing exists there.
+    fn leave_unknown(&mut self, session: &mut Session, transport: &mut dyn Transport) -> Fetched {
+        self.abandon(session, transport, ResetCode::UnknownObjectStatus);
+        Fetched::Over
     }
 
     /// Writes what is left over: how much may follow, or what stands against it.
@@ -236,8 +272,10 @@ impl DownFetch {
                 FetchStep::Payload(bytes) if self.stream.is_some() => self.pending.push(bytes),
                 FetchStep::Payload(_) => {}
                 FetchStep::Wait => return Fetched::Wait,
-                FetchStep::Unknown(_) if self.waits_until.is_some() => return Fetched::Wait,
-                FetchStep::Unknown(span) if self.may_ask(span.start) => return Fetched::Ask(span),
+                FetchStep::Unknown(_) if self.waits(now) => return Fetched::Wait,
+                FetchStep::Unknown(span) if self.may_ask(span.start, now) => {
+                    return Fetched::Ask(span);
+                }
                 FetchStep::Unknown(span) => {
                     self.abandon(session, transport, ResetCode::Cancelled);
                     self.cursor.give_up(&span);
@@ -258,10 +296,77 @@ impl DownFetch {
         !self.each
     }
 
+    /// Answers a fetch whose draft refuses it if it turns out to bring nothing (MOQT-14 §9.18), once
+    /// that can be told. What to do instead of serving it, if anything.
+    fn answer(
+        &mut self,
+        id: RequestId,
+        store: &mut TrackStore,
+        session: &mut Session,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<Fetched> {
+        let refuses_empty = session.dialect().is_some_and(Dialect::refuses_empty_fetches);
+        let mut refuse = |code, reason: &str| {
+            session.refuse(id, RequestError::new(code, reason));
+            Some(Fetched::Over)
+        };
+        if self.failed.is_some() {
+            return refuse(RequestCode::MalformedTrack, "the track is malformed");
+        }
+        // A look ahead: the cursor stays where it is.
+        let mut ahead = self.cursor;
+        loop {
+            match ahead.next(store, CHUNK_BYTES_MIN, now) {
+                FetchStep::Wait if !self.is_late(store, now) => return Some(Fetched::Wait),
+                FetchStep::Unknown(_) if self.waits(now) => return Some(Fetched::Wait),
+                FetchStep::Unknown(span) if self.may_ask(span.start, now) => {
+                    return Some(Fetched::Ask(span));
+                }
+                FetchStep::Unknown(span) => match store.quiet_since(&span) {
+                    Some(since) if now >= since + limits.group_settle => ahead.give_up(&span),
+                    Some(since) => return Some(Fetched::Settle(since + limits.group_settle)),
+                    None => return refuse(RequestCode::UnknownStatusInRange, UNTOLD),
+                },
+                FetchStep::Wait | FetchStep::Broken => {
+                    return refuse(RequestCode::UnknownStatusInRange, UNTOLD);
+                }
+                FetchStep::End if refuses_empty => {
+                    return refuse(RequestCode::NoObjects, "there are no objects in the range");
+                }
+                FetchStep::Object { .. } | FetchStep::Payload(_) | FetchStep::End => break,
+            }
+        }
+        if let Some(ok) = self.answer.take() {
+            session.fetch_ok(id, *ok);
+        }
+        None
+    }
+
+    /// Whether it waits for upstream although its time is over.
+    fn is_late(&self, store: &TrackStore, now: Instant) -> bool {
+        self.is_out_of_time(now)
+            && self.cursor.location().is_some_and(|at| store.is_being_fetched(at))
+    }
+
+    /// Whether it waits for a publisher that can be asked.
+    fn waits(&self, now: Instant) -> bool {
+        self.waits_until.is_some() && !self.is_out_of_time(now)
+    }
+
+    fn is_out_of_time(&self, now: Instant) -> bool {
+        !self.asks_home && self.until.is_some_and(|until| now >= until)
+    }
+
+    /// Gives it up, whatever it waits for; its reader is told when it is served.
+    pub fn fail(&mut self, code: ResetCode) {
+        self.failed = Some(code);
+    }
+
     /// Whether upstream is worth another question about what begins at `start`; counts it.
-    fn may_ask(&mut self, start: Location) -> bool {
+    fn may_ask(&mut self, start: Location, now: Instant) -> bool {
         let here = self.asked_at.filter(|(at, _)| *at == start).map_or(0, |(_, times)| times);
-        if self.asks >= ASKS_MAX || here >= VAIN_ASKS_MAX {
+        if self.asks >= ASKS_MAX || here >= VAIN_ASKS_MAX || self.is_out_of_time(now) {
             return false;
         }
         self.asks += 1;

@@ -2,6 +2,8 @@
 //!
 //! Nothing is queued but the chunk that the connection took only a part of.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
     GroupId, GroupOrder, Location, ObjectHead, ObjectId, ObjectStatus, ObjectStreamHead, Priority,
@@ -53,6 +55,8 @@ pub(crate) struct OutStream {
     each: bool,
     carrying: Option<ObjectKey>,
     stream: Option<StreamId>,
+    /// Since when its end is known, if that matters.
+    pub ended: Option<Instant>,
     head: Option<SubgroupHead>,
     /// Handed to the connection, which did not take it yet.
     pending: SmallVec<[Bytes; 4]>,
@@ -88,7 +92,7 @@ impl OutStream {
             cursor.need_length();
         }
         let pending = SmallVec::new();
-        Self { group, cursor, each, carrying: None, stream: None, head: None, pending }
+        Self { group, cursor, each, carrying: None, stream: None, ended: None, head: None, pending }
     }
 
     /// Begins anew: what was open is returned, to be reset.
@@ -401,8 +405,6 @@ fn stream_order(subscriber: Priority, publisher: Priority) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use sluice_proto::model::SendOrder;
 
     use super::*;

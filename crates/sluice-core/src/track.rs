@@ -8,7 +8,7 @@ use sluice_proto::model::{
     Subscribe, Token, TrackProperties,
 };
 
-use crate::downstream::{Downstream, Phase};
+use crate::downstream::{Downstream, Phase, Timeouts};
 use crate::fetch::{DownFetch, PendingFetch};
 use crate::ids::{Part, RequestKey, SessionKey, TrackKey};
 use crate::new_group::NewGroup;
@@ -116,7 +116,7 @@ pub(crate) struct Track {
     /// Whether properties came from a publisher yet.
     pub described: bool,
     /// The publisher's limit on the age of what is sent.
-    pub object_timeout: Option<Duration>,
+    pub timeouts: Timeouts,
     pub upstreams: BTreeMap<RequestKey, Upstream>,
     pub numbering: Numbering,
     pub downstreams: BTreeMap<RequestKey, Downstream>,
@@ -167,7 +167,7 @@ impl Track {
             store,
             properties: TrackProperties::default(),
             described: false,
-            object_timeout: None,
+            timeouts: Timeouts::default(),
             upstreams: BTreeMap::new(),
             numbering: Numbering::default(),
             downstreams: BTreeMap::new(),
@@ -351,10 +351,12 @@ impl Track {
         let fetches = self.up_fetches.values().map(|fetch| fetch.until);
         let pending = self.pending_fetches.iter().map(|fetch| fetch.until);
         let asking = self.fetches.values().filter_map(|fetch| fetch.waits_until);
+        let impatient = self.fetches.values().filter_map(DownFetch::deadline);
         held.chain(done)
             .chain(doubts)
             .chain(fetches)
             .chain(pending)
+            .chain(impatient)
             .chain(self.linger_until)
             .chain(self.hold_until)
             .chain(self.retry_at)

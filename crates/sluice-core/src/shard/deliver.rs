@@ -1,13 +1,13 @@
 //! Objects going out: each session that has something, once a turn.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sluice_proto::model::{DoneCode, RequestId, ResetCode};
 use sluice_proto::transport::Transport;
 
 use super::{Drain, Role, SessionEntry, Shard, Transports};
-use crate::downstream::Phase;
+use crate::downstream::{Phase, Timeouts};
 use crate::fetch::Fetched;
 use crate::ids::{RequestKey, SessionKey, TrackId};
 use crate::limits::Limits;
@@ -231,11 +231,12 @@ impl Serving<'_> {
             }
             down.refresh(&track.store);
             let before = down.sent_bytes;
-            down.serve_datagrams(*id, &mut track.store, session, *transport);
+            let timeouts = down.timeouts.with(track.timeouts);
+            down.serve_datagrams(*id, &mut track.store, session, *transport, timeouts, *now);
             let sent = down.sent_bytes - before;
             count_sent(&mut entry.sent_bytes, &mut track.sent_bytes, entry.link, sent);
-            if let Some(timeout) = shorter(down.object_timeout, track.object_timeout) {
-                let wake = down.expire(timeout, &track.store, session, *transport, *now);
+            if timeouts != Timeouts::default() {
+                let wake = down.expire(timeouts, &track.store, session, *transport, *now);
                 after.wake = after.wake.into_iter().chain(wake).min();
             }
             let missed = down.catch_up(&track.store, session, *transport, limits, *now);
@@ -331,6 +332,8 @@ impl Serving<'_> {
             let Some(track) = tracks.get_mut(track_id) else { continue };
             let who = RequestKey { session: *key, request: *id };
             let Some(down) = track.downstreams.get_mut(&who) else { continue };
+            let arrives_by = down.finished_deadline(down.timeouts.with(track.timeouts));
+            after.wake = after.wake.into_iter().chain(arrives_by).min();
             let stuck = full && !down.streams.is_empty() && down.phase != Phase::Offered;
             if down.is_stuck(stuck, limits, *now) {
                 down.pause(&mut entry.session, *transport, ResetCode::TooFarBehind);
@@ -360,9 +363,4 @@ fn count_sent(of_session: &mut u64, of_track: &mut u64, link: Option<ShardId>, b
     if link.is_none() {
         *of_track += bytes;
     }
-}
-
-/// The shorter of two delivery timeouts; zero and none mean that there is none.
-fn shorter(viewer: Option<Duration>, publisher: Option<Duration>) -> Option<Duration> {
-    viewer.into_iter().chain(publisher).filter(|timeout| !timeout.is_zero()).min()
 }

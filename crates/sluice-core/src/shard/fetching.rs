@@ -7,12 +7,13 @@ use sluice_proto::model::{
     Request, RequestCode, RequestError, RequestId, ResetCode, TrackProperties,
 };
 use sluice_proto::transport::StreamId;
+use sluice_proto::wire::{Dialect, JoiningFetch};
 
 use super::updates::no_range_filters;
 use super::{InStream, Role, Shard};
 use crate::downstream::Phase;
 use crate::fetch::{DownFetch, PendingFetch};
-use crate::ids::{RequestKey, SessionKey, TrackId};
+use crate::ids::{Part, RequestKey, SessionKey, TrackId};
 use crate::store::{Absence, FetchSpan, UnknownSpan};
 use crate::track::{Track, UpFetch};
 
@@ -54,8 +55,7 @@ impl Shard {
             entry.requests.insert(id, Role::Fetch(track_id));
         }
         let who = Self::request_key(key, id);
-        let wait = fetch.fill_timeout.unwrap_or(self.limits.fetch_wait);
-        let until = now + wait.min(self.limits.fetch_wait);
+        let wait = self.limits.fetch_wait;
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         track.linger_until = None;
         let joins = matches!(fetch.range, FetchRange::Joining(..));
@@ -64,6 +64,9 @@ impl Shard {
         if track.is_established() && !probes && !waits {
             return self.answer_fetch(who, track_id, &fetch, now);
         }
+        // What the home of a track has is here, whatever the shard.
+        let patience = fetch.fill_timeout.filter(|_| track.key.part != Part::Replica);
+        let until = now + patience.map_or(wait, |patience| patience.min(wait));
         track.pending_fetches.push(PendingFetch { who, fetch, until });
         self.touched.insert(track_id);
         if waits || probes && self.probe(track_id) {
@@ -117,6 +120,7 @@ impl Shard {
             }
         };
         let order = fetch.order.unwrap_or(GroupOrder::Ascending);
+        let wait = self.limits.fetch_wait;
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let wants_properties = fetch.include_properties.unwrap_or(true);
         let properties =
@@ -125,12 +129,20 @@ impl Shard {
             track.store.end_of_track().is_some_and(|track_end| end.includes(before(track_end)));
         let ok = FetchOk { end_of_track, end, order: Some(order), properties };
         let span = FetchSpan { start, end, order };
-        let down = DownFetch::new(span, fetch.priority.unwrap_or_default(), now);
-        track.fetches.insert(who, down);
-        if let Some(entry) = self.entry_mut(who.session) {
+        let mut down = DownFetch::new(span, fetch.priority.unwrap_or_default(), now);
+        down.until = fetch.fill_timeout.map(|patience| now + patience.min(wait));
+        down.asks_home = track.key.part == Part::Replica;
+        let Some(entry) = self.entry_mut(who.session) else { return };
+        if entry.session.dialect().is_some_and(Dialect::refuses_unknown_fetches) {
+            down.answer = Some(Box::new(ok));
+        } else {
             entry.session.fetch_ok(who.request, ok);
         }
         self.dirty.insert(who.session);
+        self.touched.insert(track_id);
+        if let Some(track) = self.tracks.get_mut(&track_id) {
+            track.fetches.insert(who, down);
+        }
     }
 
     /// First and last location of a fetch, cut at the largest object.
@@ -153,7 +165,7 @@ impl Shard {
                 let track = self.tracks.get(&track_id).ok_or_else(nothing)?;
                 let down = track.downstreams.get(&of).ok_or_else(nothing)?;
                 let join = down.join.ok_or_else(nothing)?;
-                if !down.forward {
+                if !down.forward && !self.joins_paused(who.session) {
                     return Err(invalid("the subscription is paused".to_owned()));
                 }
                 let group = match joining {
@@ -176,6 +188,13 @@ impl Shard {
         Ok((start, end))
     }
 
+    /// Whether a session may join a subscription that is paused: its draft asks for a subscription
+    /// that began at the next object, and nothing more.
+    fn joins_paused(&self, session: SessionKey) -> bool {
+        let dialect = self.entry(session).and_then(|entry| entry.session.dialect());
+        dialect.is_some_and(|dialect| dialect.joining_fetch == JoiningFetch::OfNextObject)
+    }
+
     /// A fill: what lies between its start and what the subscriber was told is largest.
     pub(super) fn begin_fill(
         &mut self,
@@ -185,14 +204,12 @@ impl Shard {
         fill: &Fill,
         now: Instant,
     ) {
+        let wait = self.limits.fetch_wait;
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let Some(down) = track.downstreams.get(&who) else { return };
         let largest = if carrier == who.request { down.join } else { track.store.largest() };
         let Some(largest) = largest else { return };
-        let filter = fill.filter.unwrap_or(match down.filter {
-            LocationFilter::NextObject => LocationFilter::All,
-            filter => filter,
-        });
+        let filter = fill.filter.unwrap_or(down.filter);
         let (start, end) = filter.resolve(Some(largest));
         if start > largest {
             return;
@@ -206,6 +223,9 @@ impl Shard {
         if down.has_past_in_logs() {
             fetch = fetch.beside_logs();
         }
+        fetch.until = fill.timeout.map(|patience| now + patience.min(wait));
+        fetch.asks_home = track.key.part == Part::Replica;
+        self.touched.insert(track_id);
         track.fetches.insert(Self::request_key(who.session, carrier), fetch);
         self.dirty.insert(who.session);
     }
@@ -239,6 +259,10 @@ impl Shard {
             None => unknown,
         };
         let source = track.upstreams.get(&who).and_then(|upstream| upstream.source);
+        // The home of a track asks in its turn, for no longer than who waits for it.
+        let waits = track.fetches.get(&whose).filter(|fetch| fetch.asks_home);
+        let until = waits.and_then(|fetch| fetch.until);
+        let patience = until.map(|until| until.saturating_duration_since(now));
         let tokens = self.tokens_for(who.session);
         let Some((entry, source)) = self.entry_mut(who.session).zip(source) else { return false };
         let filter = LocationFilter::Range(unknown.start, unknown.end);
@@ -246,7 +270,7 @@ impl Shard {
             range: FetchRange::Standalone(name, filter),
             priority: None,
             order: Some(GroupOrder::Ascending),
-            fill_timeout: None,
+            fill_timeout: patience,
             range_filters: Vec::new(),
             include_properties: None,
             tokens,
@@ -377,12 +401,26 @@ impl Shard {
             .filter(|(_, fetch)| now >= fetch.until)
             .map(|(who, _)| *who)
             .collect();
+        let impatient: Vec<RequestKey> = track
+            .fetches
+            .iter()
+            .filter(|(_, fetch)| fetch.deadline().is_some_and(|deadline| now >= deadline))
+            .map(|(who, _)| *who)
+            .collect();
         let pending: Vec<RequestKey> = track
             .pending_fetches
             .iter()
             .filter(|pending| now >= pending.until)
             .map(|pending| pending.who)
             .collect();
+        for who in impatient {
+            self.dirty.insert(who.session);
+            if let Some(track) = self.tracks.get_mut(&track_id)
+                && let Some(fetch) = track.fetches.get_mut(&who)
+            {
+                fetch.stop_asking();
+            }
+        }
         for who in late {
             if let Some(entry) = self.entry_mut(who.session) {
                 entry.session.cancel(who.request, ResetCode::Cancelled);

@@ -454,7 +454,8 @@ impl Shard {
                 self.status_answered(key, id, who, Response::Error(error));
             }
             Some(Role::Probe(track)) => self.probe_answered(key, id, track, None, now),
-            Some(Role::Spread(_) | Role::OriginInterest(_)) => self.forget(key, id),
+            Some(Role::OriginInterest(offer)) => self.origin_interest_over(key, id, &offer),
+            Some(Role::Spread(_)) => self.forget(key, id),
             None => {}
         }
     }

@@ -90,6 +90,23 @@ impl Shard {
         self.origin_has_not(id, namespace);
     }
 
+    /// An origin tells no more of its namespaces: those it told of under this offer count as gone
+    /// (MOQT-18 §6.1).
+    pub(super) fn origin_interest_over(&mut self, key: SessionKey, id: RequestId, offer: &Offer) {
+        self.forget(key, id);
+        let Some(id) = self.entry(key).and_then(|entry| entry.origin) else { return };
+        let Some(origin) = self.origins.get(id) else { return };
+        let gone: Vec<TrackNamespace> = origin
+            .namespaces
+            .iter()
+            .filter(|namespace| offer.prefix().is_prefix_of(namespace))
+            .cloned()
+            .collect();
+        for namespace in gone {
+            self.origin_untells(id, &namespace);
+        }
+    }
+
     pub(super) fn origin_has(&mut self, id: OriginId, namespace: TrackNamespace) {
         let Some(origin) = self.origins.get_mut(id) else { return };
         if origin.namespaces.insert(namespace.clone()) {

@@ -9,8 +9,8 @@ use sluice_proto::model::{
 use sluice_proto::wire::RequestTransport;
 
 use super::{Role, Shard, SpreadKey};
-use crate::downstream::Phase;
-use crate::ids::{Part, SessionKey, TrackId};
+use crate::downstream::{Phase, Timeouts};
+use crate::ids::{Part, RequestKey, SessionKey, TrackId};
 use crate::namespace::Source;
 use crate::notice::Notice;
 use crate::store::{DeliveryRule, PriorityRule, SourceRules};
@@ -127,6 +127,8 @@ impl Shard {
             return self.refuse(key, id, error);
         }
         let forward = track.wants_objects() && !(of_shard && track.is_fed_by(key));
+        self.end_crossing(key, track_id);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
         let source = track.store.add_source(rules);
         let who = Self::request_key(key, id);
         let mut upstream = Upstream::new(Origin::Publish, Some(source), forward);
@@ -148,6 +150,25 @@ impl Shard {
         self.grant_window(key);
         self.established(track_id, publish.largest, &publish.properties, now);
         self.offer_to_interested(track_id);
+    }
+
+    /// A publisher offers a track that we asked it for and that it did not answer. Where a session
+    /// takes a track only once ours ends first (MOQT-18 §5.1).
+    fn end_crossing(&mut self, key: SessionKey, track_id: TrackId) {
+        let dialect = self.entry(key).and_then(|entry| entry.session.dialect());
+        if self.is_link(key) || dialect.is_none_or(|dialect| dialect.several_subscriptions) {
+            return;
+        }
+        let Some(track) = self.tracks.get(&track_id) else { return };
+        let crossing: Vec<RequestKey> = track
+            .upstreams
+            .iter()
+            .filter(|(who, up)| {
+                who.session == key && up.origin == Origin::Subscribe && up.source.is_none()
+            })
+            .map(|(who, _)| *who)
+            .collect();
+        self.leave(track_id, &crossing);
     }
 
     /// A publisher accepted, or offered: its facts, and the viewers that waited for it.
@@ -175,7 +196,8 @@ impl Shard {
             track.described = true;
             track.properties = properties.clone();
             let settings = properties.settings().unwrap_or_default();
-            track.object_timeout = settings.object_timeout;
+            track.timeouts =
+                Timeouts { object: settings.object_timeout, subgroup: settings.subgroup_timeout };
             if let Some(priority) = settings.priority {
                 track.store.set_default_priority(priority);
             }
@@ -251,6 +273,12 @@ impl Shard {
                     resuming.extend(down.resuming.take().map(|waits| (*who, waits.update)));
                     self.dirty.insert(who.session);
                 }
+            }
+        }
+        if code == sluice_proto::model::DoneCode::MalformedTrack {
+            for (who, fetch) in &mut track.fetches {
+                fetch.fail(ResetCode::MalformedTrack);
+                self.dirty.insert(who.session);
             }
         }
         for (who, update) in resuming {

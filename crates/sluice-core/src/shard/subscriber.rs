@@ -13,7 +13,7 @@ use sluice_proto::wire::InterestForm;
 use super::publisher::is_reserved;
 use super::updates::no_range_filters;
 use super::{Role, SessionEntry, Shard, SpreadKey, TimerKey};
-use crate::downstream::{Downstream, Phase};
+use crate::downstream::{Downstream, Phase, Timeouts};
 use crate::ids::{Part, RequestKey, ScopeId, SessionKey, TrackId, TrackKey};
 use crate::out_stream::Carriage;
 use crate::track::Track;
@@ -26,7 +26,7 @@ pub(super) struct Wanted {
     pub filter: LocationFilter,
     pub priority: Priority,
     pub order: Option<GroupOrder>,
-    pub object_timeout: Option<Duration>,
+    pub timeouts: Timeouts,
     pub properties: bool,
 }
 
@@ -288,14 +288,9 @@ impl Shard {
             let error = RequestError::new(RequestCode::ExcessiveLoad, reason);
             return self.refuse(key, id, error);
         }
-        if request.interest.namespaces() {
-            let published = self.namespaces.under(entry.scope, &request.prefix);
-            let listing: usize = published.iter().map(|name| name.bytes() + 2 * name.len()).sum();
-            if listing > self.limits.listing_bytes_max {
-                let reason = format!("{} namespaces: ask for a longer prefix", published.len());
-                let error = RequestError::new(RequestCode::NamespaceTooLarge, reason);
-                return self.refuse(key, id, error);
-            }
+        let listing = self.listing_fault(entry.scope, &request.prefix, request.interest);
+        if let Some(error) = listing {
+            return self.refuse(key, id, error);
         }
         // Where nothing can be said of forwarding, a client that only browses should not be flooded: it
         // asks in its PUBLISH_OK. Elsewhere left out is 1 (MOQT-15 §9.2.1.10).
@@ -305,7 +300,10 @@ impl Shard {
             filter: request.filter.unwrap_or(LocationFilter::NextObject),
             priority: request.priority.unwrap_or_default(),
             order: request.order,
-            object_timeout: request.object_timeout,
+            timeouts: Timeouts {
+                object: request.object_timeout,
+                subgroup: request.subgroup_timeout,
+            },
             properties: request.include_properties.unwrap_or(true),
         };
         let scope = entry.scope;
@@ -320,6 +318,24 @@ impl Shard {
         if known {
             self.interest_known(who);
         }
+    }
+
+    /// Why a prefix cannot be told of, if there is too much under it.
+    pub(super) fn listing_fault(
+        &self,
+        scope: ScopeId,
+        prefix: &TrackNamespace,
+        interest: Interest,
+    ) -> Option<RequestError> {
+        if !interest.namespaces() {
+            return None;
+        }
+        let published = self.namespaces.under(scope, prefix);
+        let listing: usize = published.iter().map(|name| name.bytes() + 2 * name.len()).sum();
+        (listing > self.limits.listing_bytes_max).then(|| {
+            let reason = format!("{} namespaces: ask for a longer prefix", published.len());
+            RequestError::new(RequestCode::NamespaceTooLarge, reason)
+        })
     }
 
     /// Every shard knows of an interest: it is answered, and told of what there is.
@@ -460,7 +476,7 @@ impl Shard {
         down.filter = wanted.filter;
         down.priority = wanted.priority;
         down.order = wanted.order.unwrap_or(order);
-        down.object_timeout = wanted.object_timeout;
+        down.timeouts = wanted.timeouts;
         // From here on objects are the viewer's, if it takes them.
         down.begin(&track.store);
         track.downstreams.insert(Self::request_key(session, id), down);
@@ -493,7 +509,7 @@ impl Shard {
                 down.forward = ok.forward.unwrap_or(says_all || flowed);
                 down.priority = ok.priority.unwrap_or(down.priority);
                 down.order = ok.order.unwrap_or(down.order);
-                down.object_timeout = ok.object_timeout.or(down.object_timeout);
+                down.timeouts = down.timeouts.updated(ok.object_timeout, ok.subgroup_timeout);
                 let mut cut = Vec::new();
                 if down.phase == Phase::Offered {
                     down.phase = Phase::Live;

@@ -116,7 +116,7 @@ impl Shard {
         let Some(down) = track.downstreams.get_mut(&who) else { return over };
         track.new_group.want(update.new_group);
         down.priority = update.priority.unwrap_or(down.priority);
-        down.object_timeout = update.object_timeout.or(down.object_timeout);
+        down.timeouts = down.timeouts.updated(update.object_timeout, update.subgroup_timeout);
         let flowed = down.forward;
         let live = down.phase == Phase::Live;
         let wanted = update.forward.unwrap_or(flowed || waited);
@@ -241,6 +241,10 @@ impl Shard {
             let reason = "this session is interested in an overlapping prefix already";
             return Err(RequestError::new(RequestCode::PrefixOverlap, reason));
         }
+        if let Some(error) = self.listing_fault(scope, &changed, interest) {
+            return Err(error);
+        }
+        let Some(entry) = self.entry_mut(who.session) else { return Ok(RequestOk::default()) };
         entry.requests.insert(who.request, Role::Interest(changed.clone()));
         self.namespaces.unwant(scope, prefix, who);
         self.namespaces.want(scope, &changed, who, interest);

@@ -383,7 +383,7 @@ impl TrackStore {
     }
 
     /// Whether some fetch under way can still bring `at`.
-    pub(super) fn is_being_fetched(&self, at: Location) -> bool {
+    pub(crate) fn is_being_fetched(&self, at: Location) -> bool {
         self.fetches_under_way().any(|fetch| fetch.may_bring(at))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_core::{Offer, OriginTerms, RelayId};
 use sluice_proto::model::*;
-use sluice_proto::session::{RequestEnd, Response};
+use sluice_proto::session::{RequestEnd, Response, SessionEvent};
 use sluice_proto::wire::Draft;
 
 use crate::scene::*;
@@ -361,13 +361,35 @@ fn namespaces_of_an_origin_are_told_to_viewers_but_not_back() {
         assert_eq!(scene.heard_namespace(back, of_back), None, "{draft}");
 
         scene.lose(origin);
-        let gone = scene.take(viewer, |event| match event {
-            sluice_proto::session::SessionEvent::NamespaceDone { suffix, .. } => {
-                Some(suffix.clone())
-            }
-            _ => None,
-        });
-        assert_eq!(gone, Some(namespace("cam")), "{draft}");
+        assert_eq!(heard_gone(&mut scene, viewer), Some(namespace("cam")), "{draft}");
+    }
+}
+
+/// The next namespace that a viewer heard is gone.
+fn heard_gone(scene: &mut Scene, viewer: PeerId) -> Option<TrackNamespace> {
+    scene.take(viewer, |event| match event {
+        SessionEvent::NamespaceDone { suffix, .. } => Some(suffix.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn an_origin_that_tells_no_more_of_its_namespaces_has_none() {
+    // Older drafts tell of each by a request of its own.
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft >= Draft::D16) {
+        let mut scene = relay_with(vec![terms(0)]);
+        let origin = scene.origin(0, draft, OTHER);
+        let (id, _) = scene.asked(origin).expect("the origin is asked for namespaces");
+        scene.session(origin).request_ok(id, RequestOk::default());
+        scene.session(origin).namespace(id, namespace("cam"));
+        scene.run();
+        let viewer = scene.peer(Draft::D18);
+        let wanted = SubscribeNamespace::new(namespace("live"), Interest::Namespaces);
+        let interest = scene.request(viewer, Request::SubscribeNamespace(wanted));
+        assert_eq!(scene.heard_namespace(viewer, interest), Some(namespace("cam")), "{draft}");
+        scene.session(origin).end_request(id);
+        scene.run();
+        assert_eq!(heard_gone(&mut scene, viewer), Some(namespace("cam")), "{draft}");
     }
 }
 

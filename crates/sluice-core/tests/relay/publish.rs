@@ -133,6 +133,75 @@ fn publishers_are_offered_their_own_tracks_only_where_the_draft_says_so() {
 }
 
 #[test]
+fn an_interest_brings_namespaces_or_tracks_as_it_says() {
+    // Older drafts have one kind of interest, which means both.
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft >= Draft::D16) {
+        for interest in [Interest::Namespaces, Interest::Tracks, Interest::Both] {
+            let mut scene = Scene::new();
+            let viewer = scene.peer(draft);
+            let wish = SubscribeNamespace::new(namespace("live"), interest);
+            let id = scene.request(viewer, Request::SubscribeNamespace(wish));
+            scene.response(viewer, id);
+            let publisher = scene.peer(draft);
+            scene.announce(publisher, "live/cam");
+            scene.publish(publisher, Publish { track: track("video"), ..Publish::default() });
+            let told = scene.heard_namespace(viewer, id).is_some();
+            let offered = matches!(scene.asked(viewer), Some((_, Request::Publish(_))));
+            let expected = (interest.namespaces(), interest.tracks());
+            assert_eq!((told, offered), expected, "{draft}: {interest:?}");
+        }
+    }
+}
+
+#[test]
+fn a_publisher_hears_of_its_own_namespaces() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let peer = scene.peer(draft);
+        let interest = scene.request(peer, both());
+        scene.response(peer, interest);
+        scene.announce(peer, "live/cam");
+        let named = scene.heard_namespace(peer, interest) == Some(namespace("cam"));
+        let announced = matches!(scene.asked(peer), Some((_, Request::PublishNamespace(_))));
+        assert!(named || announced, "{draft}");
+    }
+}
+
+#[test]
+fn what_an_interest_says_is_repeated_in_the_offers_that_it_brings() {
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft >= Draft::D18) {
+        let interest = SubscribeNamespace {
+            forward: Some(false),
+            order: Some(GroupOrder::Descending).filter(|_| draft >= Draft::D19),
+            ..SubscribeNamespace::new(namespace("live"), Interest::Tracks)
+        };
+        // Draft 19 has it said in PUBLISH, which has no place for it there.
+        let order = interest.order.filter(|_| draft >= Draft::D20);
+        let Offered { publish, .. } = offered(draft, Request::SubscribeNamespace(interest));
+        assert_eq!((publish.forward, publish.order), (Some(false), order), "{draft}");
+    }
+}
+
+#[test]
+fn an_offer_waits_while_the_viewer_allows_no_more_requests() {
+    for draft in Draft::ALL {
+        let mut scene = Scene::new();
+        let viewer = scene.peer_of_one_request(draft);
+        let interest = scene.request(viewer, both());
+        scene.response(viewer, interest);
+        let publisher = scene.peer(draft);
+        for name in ["video", "audio"] {
+            scene.publish(publisher, Publish { track: track(name), ..Publish::default() });
+        }
+        let first = scene.asked(viewer).expect("the first is offered").0;
+        assert!(scene.asked(viewer).is_none(), "{draft}: one at a time");
+        scene.session(viewer).refuse(first, RequestError::new(RequestCode::Uninterested, "no"));
+        scene.run();
+        assert!(matches!(scene.asked(viewer), Some((_, Request::Publish(_)))), "{draft}");
+    }
+}
+
+#[test]
 fn a_refused_offer_leaves_the_viewer_free_to_subscribe() {
     for draft in Draft::ALL {
         let Offered { mut scene, viewer, publisher, upstream, id, .. } = offered(draft, both());

@@ -134,13 +134,28 @@ impl Scene {
 
     /// A peer of `draft` that `shard` serves, set up.
     pub fn peer_at(&mut self, shard: usize, draft: Draft) -> PeerId {
-        let config = SessionConfig { drafts: vec![draft], ..SessionConfig::default() };
-        self.client_at(shard, &config)
+        self.client_at(shard, &speaking(draft), LinkConfig::default())
     }
 
-    fn client_at(&mut self, shard: usize, config: &SessionConfig) -> PeerId {
+    /// A peer of `draft` whose connection is like this, set up.
+    pub fn peer_over(&mut self, draft: Draft, link: LinkConfig) -> PeerId {
+        self.client_at(0, &speaking(draft), link)
+    }
+
+    /// A peer of `draft` that takes one request at a time, set up.
+    pub fn peer_of_one_request(&mut self, draft: Draft) -> PeerId {
+        let mut limits = SessionLimits { bidi_streams_max: 1, ..SessionLimits::default() };
+        if draft < Draft::D17 {
+            limits.requests_max = 1;
+        }
+        let mut link = LinkConfig::default();
+        link.client_grants.bidi_streams = 1;
+        self.client_at(0, &SessionConfig { limits, ..speaking(draft) }, link)
+    }
+
+    fn client_at(&mut self, shard: usize, config: &SessionConfig, link: LinkConfig) -> PeerId {
         let protocol = config.drafts.first().map(|draft| draft.token().to_owned());
-        let link = LinkConfig { protocol, ..LinkConfig::default() };
+        let link = LinkConfig { protocol, ..link };
         let (link, client, server) = self.network.connect(link);
         let now = self.network.now();
         let worker = &mut self.workers[shard];
@@ -151,7 +166,7 @@ impl Scene {
 
     /// A peer that calls itself this relay.
     pub fn relay_at(&mut self, shard: usize, relay: RelayId) -> PeerId {
-        self.client_at(shard, &named(Draft::D18, relay))
+        self.client_at(shard, &named(Draft::D18, relay), LinkConfig::default())
     }
 
     /// Says which origins there are.
@@ -360,6 +375,28 @@ impl Scene {
         at: (u64, u64),
         objects: &[(u64, &str)],
     ) -> OutGroup {
+        let mut out = self.begin(peer, id, at);
+        self.more(&mut out, objects);
+        out
+    }
+
+    /// Sends streams of one object at the same time.
+    pub fn send_together(&mut self, peer: PeerId, id: RequestId, sent: &[((u64, u64), u64, &str)]) {
+        self.hand_over(peer, id, sent);
+        self.run();
+    }
+
+    /// The same, without waiting for them to arrive.
+    pub fn hand_over(&mut self, peer: PeerId, id: RequestId, sent: &[((u64, u64), u64, &str)]) {
+        for (at, object, payload) in sent {
+            let mut out = self.begin(peer, id, *at);
+            self.write_object(&mut out, *object, ObjectStatus::Normal, payload);
+            let Peer { session, transport, .. } = &mut self.peers[peer.0];
+            session.finish_data(transport, out.stream);
+        }
+    }
+
+    fn begin(&mut self, peer: PeerId, id: RequestId, at: (u64, u64)) -> OutGroup {
         let head = SubgroupHead {
             alias: TrackAlias(0),
             group: GroupId(at.0),
@@ -372,9 +409,7 @@ impl Scene {
         let Peer { session, transport, .. } = &mut self.peers[peer.0];
         let (stream, bytes) = session.open_subgroup(transport, id, &head, 0).unwrap().unwrap();
         assert!(transport.write(stream, &mut [bytes]).unwrap().complete);
-        let mut out = OutGroup { peer, stream, head, previous: None };
-        self.more(&mut out, objects);
-        out
+        OutGroup { peer, stream, head, previous: None }
     }
 
     /// Writes further objects.
@@ -416,6 +451,13 @@ impl Scene {
     pub fn finish(&mut self, out: &OutGroup) {
         let Peer { session, transport, .. } = &mut self.peers[out.peer.0];
         session.finish_data(transport, out.stream);
+        self.run();
+    }
+
+    /// Gives a stream up.
+    pub fn reset(&mut self, out: &OutGroup, code: ResetCode) {
+        let Peer { session, transport, .. } = &mut self.peers[out.peer.0];
+        session.reset_data(transport, out.stream, code);
         self.run();
     }
 
@@ -732,9 +774,13 @@ impl Peer {
 /// What the relay of a scene is called.
 pub const THIS_RELAY: RelayId = RelayId(1);
 
+fn speaking(draft: Draft) -> SessionConfig {
+    SessionConfig { drafts: vec![draft], ..SessionConfig::default() }
+}
+
 fn named(draft: Draft, relay: RelayId) -> SessionConfig {
     let implementation = relay.sign("a relay");
-    SessionConfig { drafts: vec![draft], implementation, ..SessionConfig::default() }
+    SessionConfig { implementation, ..speaking(draft) }
 }
 
 pub fn namespace(path: &str) -> TrackNamespace {

@@ -1,7 +1,8 @@
 //! REQUEST_UPDATE of every kind of request, and what a refused one costs.
 
+use sluice_core::Limits;
 use sluice_proto::model::*;
-use sluice_proto::session::RequestEnd;
+use sluice_proto::session::{RequestEnd, SessionLimits};
 use sluice_proto::wire::Draft;
 
 use crate::scene::*;
@@ -220,6 +221,26 @@ fn an_interest_moves_to_another_prefix_unless_that_overlaps() {
         assert!(matches!(scene.end(viewer, one), Some(RequestEnd::Lost(_))), "{draft}");
         scene.announce(publisher, "two/d");
         assert_eq!(scene.heard_namespace(viewer, one), None, "{draft}");
+    }
+}
+
+#[test]
+fn an_interest_does_not_move_to_a_prefix_with_too_many_namespaces() {
+    for draft in [Draft::D18, Draft::D22] {
+        let limits = Limits { listing_bytes_max: 40, ..Limits::default() };
+        let mut scene = Scene::with(limits, SessionLimits::default());
+        let publisher = scene.peer(draft);
+        for path in ["one/a", "two/a", "two/b", "two/c", "two/d", "two/e", "two/f", "two/g"] {
+            scene.announce(publisher, path);
+        }
+        let viewer = scene.peer(draft);
+        let interest = SubscribeNamespace::new(namespace("one"), Interest::Namespaces);
+        let id = scene.request(viewer, Request::SubscribeNamespace(interest));
+        scene.response(viewer, id);
+        let prefix = Some(namespace("two"));
+        let update = scene.update(viewer, id, RequestUpdate { prefix, ..Default::default() });
+        let error = scene.update_answer(viewer, update).unwrap_err();
+        assert_eq!(error.code, RequestCode::NamespaceTooLarge, "{draft}");
     }
 }
 

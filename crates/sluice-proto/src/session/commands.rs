@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::inbound::Inbound;
 use super::requests::{Entry, Maker, Phase};
-use super::{CommandError, Response, Session};
+use super::{CommandError, REQUEST_ORDER, Response, Session};
 use crate::model::{
     DoneCode, FetchOk, FetchRange, FullTrackName, GroupOrder, Interest, LocationFilter,
     PublishDone, PublishNamespace, PublishOk, Request, RequestError, RequestId, RequestKind,
@@ -611,7 +611,7 @@ impl Session {
             });
             if own_stream {
                 let Some(stream) = transport.open(StreamKind::Bidi) else { return };
-                transport.set_priority(stream, i32::MAX - 1);
+                transport.set_priority(stream, REQUEST_ORDER);
                 self.begin_request_stream(id, stream);
             } else {
                 self.send_unsent(id);

@@ -73,6 +73,18 @@ impl Session {
         self.data_out.remove(&stream);
     }
 
+    /// Abandons a data stream that was finished, if the peer does not have all of it yet.
+    pub fn expire_data(&mut self, transport: &mut dyn Transport, stream: StreamId) {
+        if self.data_out.remove(&stream).is_some() {
+            transport.reset(stream, self.reset_code(ResetCode::DeliveryTimeout));
+        }
+    }
+
+    /// Whether a data stream was not reset, and the peer does not have all of it yet.
+    pub fn is_sending(&self, stream: StreamId) -> bool {
+        self.data_out.contains_key(&stream)
+    }
+
     /// A data stream of ours carries nothing more: its subscription may end.
     pub(super) fn data_stream_ended(&mut self, stream: StreamId) {
         let Some(id) = self.data_out.get(&stream).copied() else { return };

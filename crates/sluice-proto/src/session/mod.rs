@@ -59,6 +59,10 @@ use requests::RequestTable;
 use setup::Setup;
 use tokens::TokenCache;
 
+/// Control streams go before everything, requests and their answers before objects (MOQT-18 §7).
+const CONTROL_ORDER: i32 = i32::MAX;
+const REQUEST_ORDER: i32 = i32::MAX - 1;
+
 /// Whether a call of [`Session::handle_transport`] read everything there was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadProgress {

@@ -434,6 +434,7 @@ impl Session {
             Request::Subscribe(subscribe) => {
                 entry.track = Some(subscribe.track.clone());
                 entry.settings.filter = subscribe.filter;
+                entry.settings.began_next = subscribe.filter == LocationFilter::NextObject;
                 entry.settings.forward = subscribe.forward.unwrap_or(true);
             }
             Request::TrackStatus(status) => entry.track = Some(status.track.clone()),
@@ -484,8 +485,7 @@ impl Session {
         if let Some(entry) = self.requests.get(joined)
             && match rule {
                 JoiningFetch::OfNextObject => {
-                    entry.kind == RequestKind::Subscribe
-                        && entry.settings.filter != LocationFilter::NextObject
+                    entry.kind == RequestKind::Subscribe && !entry.settings.began_next
                 }
                 JoiningFetch::OfForwardingOnly => {
                     entry.kind == RequestKind::Subscribe && !entry.settings.forward

@@ -35,6 +35,8 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Settings {
     pub filter: LocationFilter,
+    /// It began at the next object, whatever it was narrowed to since.
+    pub began_next: bool,
     pub largest: Option<Location>,
     pub priority: Priority,
     pub forward: bool,

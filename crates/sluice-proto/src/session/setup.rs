@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::{Session, SessionEvent};
+use super::{CONTROL_ORDER, Session, SessionEvent};
 use crate::model::{Goaway, RequestId, SessionCode, SetupOptions};
 use crate::transport::{Carrier, PeerCredit, Side, StreamKind, Transport};
 use crate::wire::{
@@ -247,7 +247,7 @@ impl Session {
             RequestTransport::ControlStream => return,
         };
         let Some(stream) = transport.open(kind) else { return };
-        transport.set_priority(stream, i32::MAX);
+        transport.set_priority(stream, CONTROL_ORDER);
         self.control_out = Some(stream);
         if kind == StreamKind::Bidi {
             self.begin_control_in(stream);

@@ -6,7 +6,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::inbound::{FetchStream, Inbound, Payload, SubgroupStream};
 use super::requests::{Maker, Phase};
-use super::{Drain, ReadProgress, RequestEnd, Session, SessionEnd, SessionEvent};
+use super::{
+    CONTROL_ORDER, Drain, REQUEST_ORDER, ReadProgress, RequestEnd, Session, SessionEnd,
+    SessionEvent,
+};
 use crate::model::{
     FetchItem, Goaway, RequestId, RequestKind, ResetCode, SessionCode, SubgroupHead, TrackAlias,
 };
@@ -155,14 +158,18 @@ impl Session {
         let requests = self.fallback_dialect().requests;
         let inbound = match (kind, requests) {
             (StreamKind::Uni, _) => Inbound::NewUni(Bytes::new()),
-            (StreamKind::Bidi, RequestTransport::OwnStream) => Inbound::NewRequest(BytesMut::new()),
+            (StreamKind::Bidi, RequestTransport::OwnStream) => {
+                transport.set_priority(stream, REQUEST_ORDER);
+                Inbound::NewRequest(BytesMut::new())
+            }
             (StreamKind::Bidi, RequestTransport::ControlStream) => {
                 if self.side == Side::Server && self.control_in.is_none() {
                     self.control_out = Some(stream);
-                    transport.set_priority(stream, i32::MAX);
+                    transport.set_priority(stream, CONTROL_ORDER);
                     self.begin_control_in(stream);
                     return;
                 }
+                transport.set_priority(stream, REQUEST_ORDER);
                 Inbound::NewRequest(BytesMut::new())
             }
         };

@@ -210,6 +210,12 @@ impl Dialect {
         number(table, RequestCode::NoObjects).is_some()
     }
 
+    /// Whether a fetch of what nobody can tell of is refused; else its stream is reset.
+    pub fn refuses_unknown_fetches(&self) -> bool {
+        let table = self.request_codes.table(RequestKind::Fetch);
+        number(table, RequestCode::UnknownStatusInRange).is_some()
+    }
+
     /// What a refusal of a request of this kind means.
     pub fn request_code_of(&self, number: u64, kind: RequestKind) -> RequestCode {
         name(self.request_codes.table(kind), number).unwrap_or(RequestCode::Internal)

@@ -105,6 +105,17 @@ impl Raw {
         raw
     }
 
+    /// A client whose request overtakes its SETUP.
+    pub fn hasty(draft: Draft, request: &Message) -> Raw {
+        let mut pair = Pair::new(draft, SessionLimits::default());
+        let control = pair.client.transport.open(StreamKind::Uni).unwrap();
+        let mut raw = Raw { pair, dialect: draft.dialect(), control };
+        raw.request(request);
+        assert_eq!(raw.heard(), [], "{draft}");
+        raw.control(&Message::Setup(SetupOptions::default()));
+        raw
+    }
+
     /// Writes on the control stream.
     pub fn control(&mut self, message: &Message) {
         self.write(self.control, message, &Context::control(Side::Client));
@@ -145,6 +156,11 @@ impl Raw {
         }
         let written = self.pair.client.transport.write(stream, &mut [bytes.freeze()]).unwrap();
         assert!(written.complete);
+    }
+
+    /// Says nothing more on a stream.
+    pub fn finish(&mut self, stream: StreamId) {
+        self.pair.client.transport.finish(stream);
     }
 
     /// The next bidirectional stream that the session opens.

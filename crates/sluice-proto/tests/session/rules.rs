@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_proto::model::*;
 use sluice_proto::session::*;
 use sluice_proto::transport::Side;
-use sluice_proto::wire::{About, Context, Draft, Message, MessageStream, Violation};
+use sluice_proto::wire::{About, Context, Draft, Message, MessageKind, MessageStream, Violation};
 
 use crate::pair::{End, Pair, Raw};
 use crate::{next, subscribed, track};
@@ -152,21 +152,85 @@ fn a_request_of_draft_17_that_waits_in_vain_is_refused() {
 
 #[test]
 fn a_fetch_joins_what_the_draft_lets_it_join() {
-    for (draft, closes) in [(Draft::D14, true), (Draft::D16, true), (Draft::D18, false)] {
-        let mut pair = Pair::ready(draft);
-        let start = LocationFilter::From(Location::new(3, 0));
-        let subscribe = Subscribe { track: track(), filter: start, ..Subscribe::default() };
-        let id = pair.client.session.request(Request::Subscribe(subscribe)).unwrap();
-        let joining = FetchRange::Joining(id, JoiningStart::Relative(1));
-        pair.client.session.request(Request::Fetch(Fetch::new(joining))).unwrap();
-        pair.run();
-        assert!(matches!(next(&mut pair.server), SessionEvent::Request { .. }), "{draft}");
-        if closes {
-            let violation = violation(&mut pair.server);
-            assert_eq!(violation, Violation::Joining { id: id.0 }, "{draft}");
-        } else {
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft < Draft::D20) {
+        let joins = |filter, forward| {
+            let mut pair = Pair::ready(draft);
+            let forward = Some(forward);
+            let subscribe = Subscribe { track: track(), filter, forward, ..Subscribe::default() };
+            let id = pair.client.session.request(Request::Subscribe(subscribe)).unwrap();
+            let joining = FetchRange::Joining(id, JoiningStart::Relative(1));
+            pair.client.session.request(Request::Fetch(Fetch::new(joining))).unwrap();
+            pair.run();
             assert!(matches!(next(&mut pair.server), SessionEvent::Request { .. }), "{draft}");
+            match next(&mut pair.server) {
+                SessionEvent::Request { .. } => true,
+                SessionEvent::Closed(SessionEnd::Violation { violation, .. }) => {
+                    assert_eq!(violation, Violation::Joining { id: id.0 }, "{draft}");
+                    false
+                }
+                other => panic!("{draft}: {other:?}"),
+            }
+        };
+        assert!(joins(LocationFilter::NextObject, true), "{draft}");
+        let from = LocationFilter::From(Location::new(3, 0));
+        assert_eq!(joins(from, true), draft >= Draft::D17, "{draft}");
+        // From 18 on its owner refuses it.
+        assert_eq!(joins(LocationFilter::NextObject, false), draft != Draft::D17, "{draft}");
+    }
+}
+
+#[test]
+fn the_end_of_a_request_stream_ends_an_interest_only_in_older_drafts() {
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft >= Draft::D17) {
+        let mut raw = Raw::ready(draft);
+        let prefix = TrackNamespace::from_path("live").unwrap();
+        let interest = SubscribeNamespace::new(prefix, interest_of(draft));
+        let request = Request::SubscribeNamespace(interest);
+        let stream = raw.request(&Message::Request { id: RequestId(0), request });
+        assert!(matches!(raw.heard()[..], [SessionEvent::Request { .. }]), "{draft}");
+        raw.finish(stream);
+        match &raw.heard()[..] {
+            [] => assert!(draft >= Draft::D19, "{draft}: it should have ended"),
+            [SessionEvent::Ended { id: RequestId(0), .. }] => {
+                assert!(draft < Draft::D19, "{draft}: it should go on");
+            }
+            other => panic!("{draft}: {other:?}"),
         }
+    }
+}
+
+/// What an interest is about in a draft, or one of the two kinds.
+fn interest_of(draft: Draft) -> Interest {
+    if draft < Draft::D18 { Interest::Both } else { Interest::Namespaces }
+}
+
+#[test]
+fn nothing_is_told_of_a_prefix_before_the_request_was_answered() {
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft >= Draft::D17) {
+        let mut raw = Raw::ready(draft);
+        let prefix = TrackNamespace::from_path("live").unwrap();
+        let interest = SubscribeNamespace::new(prefix, interest_of(draft));
+        let id = raw.session().request(Request::SubscribeNamespace(interest)).unwrap();
+        let stream = raw.accept();
+        let about = Some(About::Request(RequestKind::SubscribeNamespace));
+        let context = Context { from: Side::Client, stream: MessageStream::Request(id), about };
+        let suffix = TrackNamespace::from_path("cam").unwrap();
+        raw.write(stream, &Message::Namespace { suffix }, &context);
+        let message = MessageKind::Namespace;
+        assert_eq!(raw.violation(), Violation::MisplacedMessage { message }, "{draft}");
+    }
+}
+
+#[test]
+fn a_request_that_overtakes_setup_is_kept_until_then() {
+    for draft in Draft::ALL.into_iter().filter(|draft| *draft >= Draft::D17) {
+        let subscribe = Request::Subscribe(Subscribe { track: track(), ..Subscribe::default() });
+        let request = Message::Request { id: RequestId(0), request: subscribe };
+        let heard = Raw::hasty(draft, &request).heard();
+        assert!(
+            matches!(heard[..], [SessionEvent::Ready(_), SessionEvent::Request { .. }]),
+            "{draft}: {heard:?}"
+        );
     }
 }
 
