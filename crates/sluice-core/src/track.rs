@@ -125,6 +125,8 @@ pub(crate) struct Track {
     pub pending_fetches: Vec<PendingFetch>,
     /// TRACK_STATUS requests that wait for a publisher's answer.
     pub pending_status: Vec<RequestKey>,
+    /// Interests that are offered it once other shards said how far it is.
+    pub pending_offers: BTreeSet<RequestKey>,
     /// Other shards that were asked how far the track is, for those who wait, and did not say yet.
     pub probes: usize,
     pub up_fetches: BTreeMap<RequestKey, UpFetch>,
@@ -174,6 +176,7 @@ impl Track {
             fetches: BTreeMap::new(),
             pending_fetches: Vec::new(),
             pending_status: Vec::new(),
+            pending_offers: BTreeSet::new(),
             probes: 0,
             up_fetches: BTreeMap::new(),
             unanswered: Vec::new(),
@@ -197,6 +200,12 @@ impl Track {
     /// Whether a publisher accepted.
     pub fn is_established(&self) -> bool {
         self.upstreams.values().any(Upstream::is_established)
+    }
+
+    /// Whether a publisher offered it.
+    pub fn is_offered(&self) -> bool {
+        let offers = |up: &Upstream| up.origin == Origin::Publish && up.is_established();
+        self.upstreams.values().any(offers)
     }
 
     /// Whether other shards may know more of the track than this one, as they do not feed it now:

@@ -217,6 +217,7 @@ impl Shard {
             self.accept_waiting(track_id, now);
         }
         self.answer_pending(track_id, now);
+        self.offer_pending(track_id);
     }
 
     /// A publisher answered an update. Another shard goes on from the largest location that it tells:

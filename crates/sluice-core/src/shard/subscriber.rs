@@ -380,9 +380,7 @@ impl Shard {
                         && track.key.part != Part::Ingest
                         && (track.key.part == Part::Home || !of_shard)
                         && prefix.is_prefix_of(track.key.name.namespace())
-                        && track.upstreams.values().any(|up| {
-                            up.origin == crate::track::Origin::Publish && up.is_established()
-                        })
+                        && track.is_offered()
                 })
                 .map(|(id, _)| *id)
                 .collect();
@@ -421,12 +419,39 @@ impl Shard {
         }
     }
 
+    /// Offers a track to one who is interested, once the largest location is known: that of a
+    /// paused track may be known to another shard alone.
     fn offer(&mut self, interest: RequestKey, track_id: TrackId) {
-        let session = interest.session;
-        if self.is_link(session) {
-            self.offer_link(session, track_id);
+        if self.is_link(interest.session) {
+            self.offer_link(interest.session, track_id);
             return;
         }
+        if self.tracks.get(&track_id).is_some_and(Track::is_stale) && self.probe(track_id) {
+            if let Some(track) = self.tracks.get_mut(&track_id) {
+                track.pending_offers.insert(interest);
+            }
+            return;
+        }
+        self.offer_viewer(interest, track_id);
+    }
+
+    /// Offers a track to those who waited until its largest location was known.
+    pub(super) fn offer_pending(&mut self, track_id: TrackId) {
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if track.probes > 0 {
+            return;
+        }
+        let mut pending = std::mem::take(&mut track.pending_offers);
+        if !track.is_offered() {
+            pending.clear();
+        }
+        for interest in pending {
+            self.offer_viewer(interest, track_id);
+        }
+    }
+
+    fn offer_viewer(&mut self, interest: RequestKey, track_id: TrackId) {
+        let session = interest.session;
         let own = self.publishes(session, track_id);
         let comes_from_it = self.is_of_its_relay(session, track_id);
         let Some(track) = self.tracks.get(&track_id) else { return };

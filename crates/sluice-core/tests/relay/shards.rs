@@ -225,6 +225,25 @@ fn a_publisher_behind_another_of_its_shard_brings_what_the_other_published_befor
 }
 
 #[test]
+fn a_paused_track_is_offered_with_the_largest_location_of_its_last_publisher() {
+    for (publishing, watching) in all_pairs() {
+        let mut scene = Scene::sharded(SHARDS);
+        for group in [1, 5] {
+            let publisher = scene.peer_at(publishing, Draft::D18);
+            let publish =
+                Publish { track: track("video"), largest: at(group, 0), ..Publish::default() };
+            scene.publish(publisher, publish);
+        }
+        let viewer = scene.peer_at(watching, Draft::D18);
+        let interest = SubscribeNamespace::new(namespace("live"), Interest::Tracks);
+        scene.request(viewer, Request::SubscribeNamespace(interest));
+        let (_, offer) = scene.asked(viewer).expect("the track is offered");
+        let Request::Publish(offer) = offer else { panic!("{offer:?}") };
+        assert_eq!(offer.largest, at(5, 0), "{publishing} to {watching}");
+    }
+}
+
+#[test]
 fn a_home_that_comes_back_gets_nothing_twice() {
     for (publishing, watching) in all_pairs() {
         let mut scene = Scene::sharded(SHARDS);
