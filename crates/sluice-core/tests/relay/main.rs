@@ -8,6 +8,7 @@ mod retain;
 mod scene;
 mod sending;
 mod shards;
+mod stage;
 mod subscribe;
 mod updates;
 mod viewers;
