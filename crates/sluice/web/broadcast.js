@@ -9,7 +9,7 @@ import { pause } from "./source.js";
 /** Pictures that wait for an encoder; more are dropped before it. */
 const ENCODING_MAX = 3;
 /** Media that waits for the network; more, and the group is given up. */
-const WAITING_MS_MAX = 700;
+const WAITING_MS_MAX = 1_000;
 const CHECK_MS = 100;
 const RETRY_MS = 1_000;
 /** A track whose first frame takes longer joins the others later. */
@@ -36,8 +36,9 @@ export class Broadcaster extends EventTarget {
     this.frameMs = 1000 / (video?.framerate ?? 30);
     const [picture] = stream.getVideoTracks();
     const [sound] = stream.getAudioTracks();
-    this.pictures = picture && video ? video.renditions.map((rendition, index) =>
-      new PictureTrack(this, `video${index}`, { ...video, ...rendition })) : [];
+    this.pictures = picture && video ? video.renditions.map((rendition, index, { length }) =>
+      // Smaller ones go first.
+      new PictureTrack(this, `video${index}`, { ...video, ...rendition, step: length - 1 - index })) : [];
     this.sound = sound && audio ? new SoundTrack(this, "audio0", audio) : undefined;
     this.stops = [];
     if (this.pictures.length > 0) this.stops.push(capturePictures(picture, (frame, time) => this.handlePicture(frame, time)));
@@ -145,9 +146,13 @@ export class Broadcaster extends EventTarget {
   /** Gives up groups that the network is too slow for, and lowers the bitrate. */
   check(now) {
     for (const track of this.pictures) {
-      if (track.isSkipping || track.waitingMs < WAITING_MS_MAX) continue;
+      if (!track.isLate) {
+        // The network has caught up.
+        this.keyWanted ||= track.isSkipping;
+        continue;
+      }
+      if (track.isSkipping) continue;
       track.drop();
-      this.keyWanted = true;
       if (now - (this.loweredAt ?? -Infinity) > 1_000) this.setFactor(Math.max(LOWEST, this.factor * LOWER), now);
     }
     if (this.factor < 1 && now - this.loweredAt > QUIET_MS) this.setFactor(Math.min(1, this.factor / LOWER), now);
@@ -214,7 +219,12 @@ class MediaTrack {
 
   /** Media that waits for the network, in ms. */
   get waitingMs() {
-    return ((this.track?.queuedBytes ?? 0) * 8_000) / this.options.bitrate;
+    const { queuedBytes = 0, lateMs = 0 } = this.track ?? {};
+    return Math.max((queuedBytes * 8_000) / this.options.bitrate, lateMs);
+  }
+
+  get isLate() {
+    return this.waitingMs >= WAITING_MS_MAX;
   }
 
   count(chunk) {
@@ -258,7 +268,7 @@ export function videoConfig({ codec, width, height, bitrate, framerate }) {
 
 class PictureTrack extends MediaTrack {
   constructor(broadcast, name, options) {
-    super(broadcast, name, options, PRIORITY.video);
+    super(broadcast, name, options, PRIORITY.video + options.step);
     this.groupOf = new Map();
     this.encoder = new VideoEncoder({
       output: (chunk, metadata) => this.handle(chunk, metadata),
@@ -285,7 +295,8 @@ class PictureTrack extends MediaTrack {
     const isKey = chunk.type === "key";
     const begins = isKey ? this.groupOf.get(chunk.timestamp) : undefined;
     this.groupOf.delete(chunk.timestamp);
-    if (begins !== undefined) {
+    if (begins !== undefined && this.isLate) this.drop();
+    else if (begins !== undefined) {
       this.group = begins;
       this.object = 0;
       this.isSkipping = false;
@@ -319,7 +330,7 @@ class PictureTrack extends MediaTrack {
     this.describe();
   }
 
-  /** Gives up the current group. */
+  /** Gives up the current group, or one before it begins. */
   drop() {
     this.track.dropGroup();
     this.droppedGroups++;

@@ -117,6 +117,8 @@ export class Track {
     this.wanted = wanted;
     this.subscribers = new Map();
     this.kept = [];
+    /** Streams that ended here and have not arrived. */
+    this.ending = new Set();
     /** Groups that were given up because the network was slower than the publisher. */
     this.droppedGroups = 0;
   }
@@ -130,6 +132,13 @@ export class Track {
     let bytes = 0;
     for (const { open } of this.subscribers.values()) bytes += open?.queuedBytes ?? 0;
     return bytes;
+  }
+
+  /** How long the oldest group that ended has been on its way, in ms. Browsers take many bytes before
+   * they say that they wait, but tell when a stream has arrived. */
+  get lateMs() {
+    const [oldest] = this.ending;
+    return oldest ? performance.now() - oldest.endedAt : 0;
   }
 
   /** Sends an object; a new group id begins a group. Ids ascend. */
@@ -303,7 +312,10 @@ class GroupStream {
     if (this.previous !== undefined) {
       this.send(encodeObject(draft, this.previous, this.previous + 1, new Map(), 0, END_OF_GROUP));
     }
-    this.writer.then((writer) => writer.close()).catch(() => {});
+    const { ending } = this.track;
+    this.endedAt = performance.now();
+    ending.add(this);
+    this.writer.then((writer) => writer.close()).catch(() => {}).finally(() => ending.delete(this));
   }
 
   drop() {

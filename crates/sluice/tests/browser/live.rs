@@ -21,7 +21,7 @@ const LATENCY_MAX_MS: u32 = 300;
 pub struct Live {
     pub browser: Devtools,
     address: SocketAddr,
-    encoder: Tab,
+    pub encoder: Tab,
 }
 
 impl Live {

@@ -17,6 +17,7 @@ mod live;
 mod long;
 mod looks;
 mod pages;
+mod slow;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
