@@ -1,10 +1,11 @@
 // What the pages have in common: elements, numbers for people, the relay's address, what is live.
 
-import { connect } from "./session.js";
+import { connect, namespaceOf } from "./session.js";
 import { pause } from "./source.js";
 
-/** What is listed where the draft cannot list everything. */
+/** What is listed where the draft cannot list everything, besides what the relay tells there is. */
 const PREFIXES_14 = ["live", "demo"];
+const LOOK_MS = 3_000;
 
 export const query = new URLSearchParams(location.search);
 
@@ -62,12 +63,12 @@ export async function followLive(handle, failed = () => {}) {
     try {
       const session = await connect(relay);
       const tell = () => handle([...live].sort(), session);
-      for (const prefix of session.draft.isOldest ? PREFIXES_14 : [""]) {
-        await session.subscribeNamespace(prefix, {
-          added: (fields) => (live.add(fields.join("/")), tell()),
-          removed: (fields) => (live.delete(fields.join("/")), tell()),
-        });
-      }
+      const list = (prefix) => session.subscribeNamespace(prefix, {
+        added: (fields) => (live.add(fields.join("/")), tell()),
+        removed: (fields) => (live.delete(fields.join("/")), tell()),
+      });
+      if (session.draft.isOldest) await listByFirstField(session, list, tell);
+      else await list("");
       tell();
       await session.closed;
     } catch (error) {
@@ -75,6 +76,31 @@ export async function followLive(handle, failed = () => {}) {
     }
     await pause(1_500);
   }
+}
+
+/** Lists by first fields, those that are known and, where the relay tells, all that there are. */
+async function listByFirstField(session, list, tell) {
+  const known = new Set();
+  let rows = [];
+  let isOpen = true;
+  session.closed.then(() => (isOpen = false));
+  while (isOpen && rows) {
+    rows = query.has("relay") ? undefined : await namespaces();
+    const paths = [...PREFIXES_14, query.get("namespace") ?? "", ...(rows ?? []).map(({ namespace }) => namespace)];
+    for (const [field] of paths.map(namespaceOf)) {
+      if (field === undefined || known.has(field)) continue;
+      known.add(field);
+      await list(field);
+    }
+    tell();
+    if (rows) await pause(LOOK_MS);
+  }
+}
+
+/** What `/api/v1` says is published; undefined where it is not told. */
+async function namespaces() {
+  const answer = await fetch("api/v1/namespaces?limit=500").catch(() => ({}));
+  return answer.ok ? (await answer.json()).rows : undefined;
 }
 
 /** Fills a list with links to what is live. */

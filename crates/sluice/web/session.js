@@ -32,7 +32,7 @@ const REQUESTS_MAX = 2 ** 29;
 /** Streams of tracks whose SUBSCRIBE_OK is still on its way. */
 const EARLY_STREAMS_MAX = 64;
 /** A fetch whose stream does not come for so long has none. */
-const LOST_STREAM_MS = 300;
+const LOST_STREAM_MS = 1_500;
 const ABSENT = 0x10;
 const NOT_SUPPORTED = 0x3;
 
@@ -265,7 +265,7 @@ export class Session {
     // A stream that is reset may be gone before it said which fetch it was for.
     const giveUp = () => this.fetches.has(id) && !fetched.hasBegun && fetched.cancel();
     fetched.request.end = () => setTimeout(giveUp, LOST_STREAM_MS);
-    setTimeout(giveUp, 10 * LOST_STREAM_MS);
+    setTimeout(giveUp, 4 * LOST_STREAM_MS);
     return fetched;
   }
 

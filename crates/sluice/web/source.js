@@ -10,6 +10,7 @@ const AHEAD_MS = 6_000;
 const STEP_GROUPS = 3;
 const ANSWER_MS_MAX = 4_000;
 const RETRY_MS = 400;
+const NO_ANSWER = new Error("no answer");
 
 /** One track of a catalog. Frames go to `queue`, live arrivals to `edge`. */
 export class Source {
@@ -48,9 +49,9 @@ export class Source {
         at = await this.fetchFrom(at);
         // There is nothing in these groups, and never will be.
         if (at === before && at[0] + STEP_GROUPS <= live) at = [at[0] + STEP_GROUPS, 0];
-      } catch {
-        // Not held any more: nearer to live.
-        if (at[0] < live) at = [at[0] + Math.ceil((live - at[0]) / 2), 0];
+      } catch (error) {
+        // Not held any more: nearer to live. A relay that is slow to answer is asked again.
+        if (error !== NO_ANSWER && at[0] < live) at = [at[0] + Math.ceil((live - at[0]) / 2), 0];
       }
       // Live is reached: what comes next is not there yet.
       if (at === before) await pause(RETRY_MS);
@@ -61,7 +62,7 @@ export class Source {
     const { name } = this.track;
     const range = { start, end: [start[0] + STEP_GROUPS - 1], priority: this.priority };
     const late = pause(ANSWER_MS_MAX).then(() => {
-      throw new Error("no answer");
+      throw NO_ANSWER;
     });
     late.catch(() => {});
     this.subscription = await Promise.race([this.session.fetch(this.namespace, name, range), late]);

@@ -5,11 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use serde_json::Value;
+use sluice_proto::model::TrackNamespace;
+use sluice_proto::wire::Draft;
 
 use crate::devtools::{Devtools, Tab};
 use crate::pages::{WIDE, pictures_move};
 use crate::support::tool::{Tool, scratch};
-use crate::support::{Relay, ffmpeg};
+use crate::support::{self, Relay, ffmpeg};
 
 const NAMESPACE: &str = "live/cam";
 /// Bytes of a file that hold more than a header.
@@ -167,9 +169,37 @@ fn a_browser_that_cannot_offer_protocols_publishes_and_plays_all_the_same() {
     let player = live.watch();
     pictures_move(&mut live.browser, &player, 5);
     live.browser.wait(&player, "sluicePlayer.output.level > 0.002");
-    let listed = format!("document.querySelector('#live').textContent.includes('{NAMESPACE}')");
-    live.browser.wait(&player, &listed);
+    let listed =
+        |name: &str| format!("document.querySelector('#live').textContent.includes('{name}')");
+    live.browser.wait(&player, &listed(NAMESPACE));
     assert_eq!(live.browser.eval(&player, "sluicePlayer.session.draft.number"), 14);
+    // Under a prefix that the page cannot guess.
+    support::runtime().block_on(async {
+        let publisher = relay.connect("moqt", Draft::ALL[0]).await;
+        let namespace = TrackNamespace::from_path("elsewhere/cam").expect("a namespace");
+        publisher.publish_namespace(namespace).await.expect("published");
+        live.browser.wait(&player, &listed("elsewhere/cam"));
+    });
+}
+
+/// Its session is still there for the relay, which hears nothing for up to 30 s.
+#[test]
+fn an_encoder_that_dies_silently_and_returns_keeps_its_viewers() {
+    let relay = Relay::start(&[]);
+    let settings = "renditions=1&height=240";
+    let dies = Live::start(&relay, settings);
+    let mut viewer = Devtools::start();
+    let page = format!("http://{}/player.html?namespace={NAMESPACE}", relay.address);
+    let early = viewer.open(&page, WIDE);
+    pictures_move(&mut viewer, &early, 2);
+    drop(dies);
+    let late = viewer.open(&page, WIDE);
+    let _returned = Live::start(&relay, settings);
+    for player in [&early, &late] {
+        pictures_move(&mut viewer, player, 5);
+        viewer.wait(player, "sluicePlayer.output.level > 0.002");
+        assert_eq!(viewer.eval(player, "sluicePlayer.reconnects"), 0);
+    }
 }
 
 #[test]
