@@ -62,6 +62,13 @@ pub enum Notice {
         /// The origin.
         origin: OriginId,
     },
+    /// An origin is going away and says where else it can be had. Its session goes on until it ends.
+    OriginMoves {
+        /// The origin.
+        origin: OriginId,
+        /// A URI of the peer's making.
+        uri: String,
+    },
     /// A track has its first publisher.
     TrackStarted {
         /// The track.

@@ -125,6 +125,35 @@ fn a_chain_of_three_relays_carries_every_draft_to_every_draft() {
     }
 }
 
+#[test]
+fn an_origin_that_goes_away_is_followed_to_where_it_says_it_can_be_had() {
+    for draft in Draft::ALL {
+        let (first, near) = (Place::new(), Place::new());
+        let next_place = first.beside();
+        let uri = format!("https://localhost:{}/moq", next_place.port());
+        let leaving = first.start(&[], &["--drain", "60s", "--goaway-uri", &uri]);
+        let taking = next_place.start(&[], &[]);
+        let drafts = format!(r#", "drafts": ["{draft}"]"#);
+        let relay = near.start(&[first.entry("moqt", &drafts)], &SOON);
+        relay.logged(&["origin is there"]);
+        run(async {
+            let (_old, mut old) = publisher(&leaving, draft).await;
+            let (_new, mut new) = publisher(&taking, draft).await;
+            let viewer = relay.connect("moqt", draft).await;
+            let mut reader = viewer.subscribe(track(), Join::NextObject).await.unwrap();
+            old.wanted().await.unwrap();
+            old.write(Object::new(0, 0, "old")).await.unwrap();
+            assert_eq!(next(&mut reader).await, ("0/0".to_owned(), b"old".to_vec()), "{draft}");
+
+            leaving.terminate();
+            relay.logged(&["origin is there", &uri]);
+            new.wanted().await.unwrap();
+            new.write(Object::new(1, 0, "new")).await.unwrap();
+            assert_eq!(next(&mut reader).await, ("1/0".to_owned(), b"new".to_vec()), "{draft}");
+        });
+    }
+}
+
 /// A relay of 2023/24 knows neither names of drafts nor what else there is today.
 #[test]
 fn an_origin_that_speaks_draft_01_alone_is_found_out_and_serves_every_draft() {

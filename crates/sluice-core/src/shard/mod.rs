@@ -90,7 +90,7 @@ enum Role {
     StatusFor(RequestKey),
     /// A TRACK_STATUS of ours to the home, for fetches that wait here.
     Probe(TrackId),
-    /// An interest of ours in namespaces of an origin.
+    /// An interest of ours in namespaces or tracks of an origin.
     OriginInterest(Offer),
     /// A request of ours that tells another shard of what a session here asked for.
     Spread(SpreadKey),
@@ -336,7 +336,7 @@ impl Shard {
             }
             SessionEvent::Ended { id, end } => self.handle_ended(key, id, end, now),
             SessionEvent::Response { id, response } => self.handle_response(key, id, response, now),
-            SessionEvent::Goaway { .. } => self.handle_goaway(key),
+            SessionEvent::Goaway { id, goaway } => self.handle_goaway(key, id, goaway.uri),
             SessionEvent::Closed(end) => self.end_session(key, end, now),
             SessionEvent::Fault { violation, place } => self.tell_fault(key, violation, place),
             SessionEvent::OutStopped { stream, .. } => self.handle_out_stopped(key, stream),
@@ -496,7 +496,11 @@ impl Shard {
     }
 
     /// GOAWAY: what this peer publishes goes on, but another source is asked first.
-    fn handle_goaway(&mut self, key: SessionKey) {
+    fn handle_goaway(&mut self, key: SessionKey, of: Option<RequestId>, uri: String) {
+        let Some(entry) = self.entry(key) else { return };
+        if let Some(origin) = entry.origin.filter(|_| of.is_none() && !uri.is_empty()) {
+            self.notice(Notice::OriginMoves { origin, uri });
+        }
         let Some(entry) = self.entry(key) else { return };
         let tracks: Vec<TrackId> = entry
             .requests

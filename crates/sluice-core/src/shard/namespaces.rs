@@ -8,7 +8,7 @@ use sluice_proto::wire::InterestForm;
 use super::{Role, Shard};
 use crate::ids::{RequestKey, ScopeId, SessionKey};
 use crate::namespace::{NamespaceTree, Source};
-use crate::origin::{Offer, OriginId, OriginNews};
+use crate::origin::{Offer, OriginId, OriginNews, Place};
 
 impl Shard {
     /// Asks an origin for the namespaces that it may be asked for. One whose draft cannot tell counts
@@ -51,6 +51,9 @@ impl Shard {
         let Some(entry) = self.entry(key) else { return };
         let Some(Role::OriginInterest(offer)) = entry.requests.get(&request) else { return };
         let (Some(id), Ok(namespace)) = (entry.origin, offer.prefix().join(suffix)) else { return };
+        if !self.is_had_by(id, key) {
+            return;
+        }
         match is_there {
             true => self.origin_tells(id, namespace),
             false => self.origin_untells(id, &namespace),
@@ -94,8 +97,16 @@ impl Shard {
     /// (MOQT-18 §6.1).
     pub(super) fn origin_interest_over(&mut self, key: SessionKey, id: RequestId, offer: &Offer) {
         self.forget(key, id);
+        let who = Self::request_key(key, id);
         let Some(id) = self.entry(key).and_then(|entry| entry.origin) else { return };
-        let Some(origin) = self.origins.get(id) else { return };
+        let is_current = self.is_had_by(id, key);
+        let Some(origin) = self.origins.get_mut(id).filter(|_| is_current) else { return };
+        let before = origin.track_interests.len();
+        origin.track_interests.retain(|_, asked| *asked != who);
+        if origin.track_interests.len() < before {
+            // That was about tracks alone.
+            return;
+        }
         let gone: Vec<TrackNamespace> = origin
             .namespaces
             .iter()
@@ -105,6 +116,12 @@ impl Shard {
         for namespace in gone {
             self.origin_untells(id, &namespace);
         }
+    }
+
+    /// Whether an origin is had by this session: one that is ending may have been replaced.
+    fn is_had_by(&self, id: OriginId, key: SessionKey) -> bool {
+        let place = self.origins.get(id).map(|origin| origin.place);
+        matches!(place, Some(Place::Here(session, _)) if session == key)
     }
 
     pub(super) fn origin_has(&mut self, id: OriginId, namespace: TrackNamespace) {

@@ -67,6 +67,8 @@ impl Shard {
         }
         self.grant_window(key);
         let Some(origin) = self.origins.get_mut(id) else { return };
+        // It may have been had elsewhere before, by a session that is ending.
+        origin.track_interests.clear();
         origin.place = Place::Here(key, relay);
         self.tell_shards(id, OriginNews::Came(relay));
         self.ask_namespaces(key, id);

@@ -477,6 +477,34 @@ fn an_origin_is_asked_for_tracks_while_somebody_wants_them() {
 }
 
 #[test]
+fn an_origin_that_moved_keeps_its_namespaces_when_its_old_session_ends() {
+    for draft in [Draft::D16, Draft::D18, Draft::D22] {
+        let mut scene = relay_with(vec![terms(0)]);
+        let viewer = scene.peer(Draft::D18);
+        let everything = SubscribeNamespace::new(namespace("live"), Interest::Namespaces);
+        let interest = scene.request(viewer, Request::SubscribeNamespace(everything));
+        let sessions = [OTHER, THIRD].map(|relay| {
+            let origin = scene.origin(0, draft, relay);
+            let (id, _) = scene.asked(origin).expect("the origin is asked for namespaces");
+            scene.session(origin).request_ok(id, RequestOk::default());
+            scene.session(origin).namespace(id, namespace("cam"));
+            scene.run();
+            (origin, id)
+        });
+        assert_eq!(scene.heard_namespace(viewer, interest), Some(namespace("cam")), "{draft}");
+        let [(old, of_old), (new, _)] = sessions;
+        scene.session(old).namespace_done(of_old, namespace("cam"));
+        scene.run();
+        scene.lose(old);
+        let gone = |event: &SessionEvent| matches!(event, SessionEvent::NamespaceDone { .. });
+        let told = |scene: &mut Scene| scene.take(viewer, |event| gone(event).then_some(()));
+        assert_eq!(told(&mut scene), None, "{draft}: the new session has it");
+        scene.lose(new);
+        assert_eq!(told(&mut scene), Some(()), "{draft}");
+    }
+}
+
+#[test]
 fn a_fetch_and_a_question_for_the_state_reach_the_origin() {
     for draft in Draft::ALL {
         let mut scene = relay_with(vec![terms(0)]);

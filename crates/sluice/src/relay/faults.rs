@@ -103,6 +103,7 @@ fn facts(notice: &Notice) -> Option<Facts> {
             ("origin", None, None, "an origin is this very relay".to_owned(), None)
         }
         Notice::SessionReady { .. }
+        | Notice::OriginMoves { .. }
         | Notice::TrackStarted { .. }
         | Notice::TrackEnded { .. }
         | Notice::GroupsExpired { .. }

@@ -44,6 +44,13 @@ pub fn write(notice: &Notice) {
             origin = origin.0,
             "an origin is this very relay: take its entry out of the origins file"
         ),
+        Notice::OriginMoves { origin, uri } => {
+            tracing::info!(
+                origin = origin.0,
+                ?uri,
+                "an origin is going away and names another address"
+            );
+        }
         Notice::TrackStarted { track } => tracing::info!(%track, "track started"),
         Notice::TrackEnded { track, reason } => tracing::info!(%track, reason, "track ended"),
         Notice::MalformedTrack { peer, track, reason } => tracing::warn!(

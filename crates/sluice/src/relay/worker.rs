@@ -380,6 +380,9 @@ impl Worker {
             if let Notice::SessionClosed { peer, end } = &notice {
                 self.origins.note_end(peer.session, end);
             }
+            if let Notice::OriginMoves { origin, uri } = &notice {
+                self.origins.moves(*origin, uri, now);
+            }
             log::write(&notice);
             self.team.faults.note(self.number, &notice, SystemTime::now());
         }

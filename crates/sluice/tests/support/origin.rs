@@ -58,7 +58,18 @@ impl Place {
         }
     }
 
-    fn port(&self) -> &str {
+    /// Another place with the same certificate.
+    pub fn beside(&self) -> Place {
+        Place {
+            folder: tempfile::tempdir().expect("a folder"),
+            address: free_address(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> &str {
         self.address.rsplit_once(':').expect("an address and a port").1
     }
 

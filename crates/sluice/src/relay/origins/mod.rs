@@ -109,8 +109,11 @@ impl Reach {
 /// One origin, as far as it is.
 struct Link {
     settings: OriginSettings,
+    /// Where it said that it can be had, when it was going away. Dialed once.
+    detour: Option<Target>,
     tls: ClientTls,
-    config: SessionConfig,
+    /// How its sessions are set up, but for what the address decides.
+    base: SessionConfig,
     step: Step,
     failures: u32,
     /// Whether the next session opens as the clients of 2023/24 do. Such a server takes nothing else
@@ -121,6 +124,10 @@ struct Link {
 }
 
 impl Link {
+    fn target(&self) -> &Target {
+        self.detour.as_ref().unwrap_or(&self.settings.target)
+    }
+
     /// Those that the next session may speak.
     fn drafts(&self) -> Vec<Draft> {
         match self.opens_named {
@@ -193,10 +200,10 @@ impl Origins {
                 ..base.limits.clone()
             };
             let base = SessionConfig { limits, tokens: tokens(&settings), ..base.clone() };
-            let config = settings.target.session(&settings.drafts, base);
             let step = Step::Waiting { until: now };
             let opens_named = newer(&settings.drafts).is_empty();
-            Ok(Link { settings, tls, config, step, failures: 0, opens_named, end: None })
+            let (failures, end, detour) = (0, None, None);
+            Ok(Link { settings, detour, tls, base, step, failures, opens_named, end })
         };
         let links = origins.into_iter().map(link).collect::<Result<Vec<Link>>>()?;
         Ok(Origins { links, patience, reach, board, seed, ending: false })
@@ -218,7 +225,7 @@ impl Origins {
         let link = &mut self.links[index];
         link.step = Step::LookingUp;
         self.board.change(index, |status| status.state = OriginState::Connecting);
-        Some((OriginId(index as u16), link.settings.target.clone()))
+        Some((OriginId(index as u16), link.target().clone()))
     }
 
     /// A name was looked up: dials its addresses, of both families at once.
@@ -244,9 +251,9 @@ impl Origins {
         for remote in usable {
             let dial = Dial {
                 remote,
-                server_name: &link.settings.target.host,
+                server_name: &link.target().host,
                 tls: &link.tls,
-                via: link.settings.target.via(&link.drafts()),
+                via: link.target().via(&link.drafts()),
                 patience: Some(self.patience),
             };
             match net.connect(now, dial) {
@@ -269,7 +276,7 @@ impl Origins {
         let index = self.of_connection(key)?;
         let link = &self.links[index];
         let is_first = matches!(&link.step, Step::Dialing { session: None, .. });
-        let config = || SessionConfig { drafts: link.drafts(), ..link.config.clone() };
+        let config = || link.target().session(&link.drafts(), link.base.clone());
         Some((OriginId(index as u16), is_first.then(config)))
     }
 
@@ -290,7 +297,7 @@ impl Origins {
             return;
         }
         link.step = Step::Up { connection: key, session, since: now };
-        let (name, address) = (&link.settings.name, link.settings.target.to_string());
+        let (name, address) = (&link.settings.name, link.target().to_string());
         let state = OriginState::Up { since: now, draft: draft.to_owned() };
         self.board.change(index, |status| status.state = state);
         tracing::info!(origin = %name, %address, draft, %session, "origin is there");
@@ -355,6 +362,24 @@ impl Origins {
         self.failed(index, &why, now);
     }
 
+    /// An origin is going away and can be had elsewhere: it is dialed there, while its session goes on
+    /// until it ends. Should nobody be there, it is dialed at its own address again.
+    pub fn moves(&mut self, id: OriginId, uri: &str, now: Instant) {
+        let index = usize::from(id.0);
+        let Some(link) = self.links.get_mut(index) else { return };
+        let Step::Up { since, .. } = link.step else { return };
+        match uri.parse::<Target>() {
+            Ok(target) => link.detour = Some(target),
+            Err(error) => {
+                return tracing::warn!(origin = %link.settings.name, "GOAWAY: {error}");
+            }
+        }
+        let steady = now.duration_since(since) >= STEADY;
+        let until = if steady { now } else { now + RETRY_FIRST };
+        link.step = Step::Waiting { until };
+        self.board.change(index, |status| status.state = OriginState::Connecting);
+    }
+
     /// Nothing is dialed any more.
     pub fn end(&mut self) {
         self.ending = true;
@@ -389,7 +414,9 @@ impl Origins {
         if self.ending {
             return;
         }
-        let (name, address) = (&link.settings.name, link.settings.target.to_string());
+        let address = link.target().to_string();
+        link.detour = None;
+        let name = &link.settings.name;
         let what = if was_up { "origin lost" } else { "origin not reached" };
         let soon = Soon(wait);
         tracing::warn!(origin = %name, %address, failures, "{what}: {why}; tried again in {soon}");
