@@ -10,11 +10,15 @@
 //! | `watch` | watches a broadcast in a browser for a long time: sound, picture, memory |
 //! | `dashboard` | shows a thousand connections on the dashboard, and what that costs |
 //! | `fuzz` | looks for inputs that break a decoder's promise, guided by coverage |
+//! | `peers` | installs relays of others, to compare with |
+//! | `floor` | what sending costs on the bare QUIC library |
+//! | `compare` | Sluice, the floor and the peers in turns; writes `docs/benchmarks.md` |
 //! | `layers` | checks that crates depend only downwards |
 //! | `licences` | checks licences, sources and version floors of all dependencies |
 //! | `tidy` | checks rules of the code that the compiler does not know |
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
+mod bench;
 mod fuzz;
 mod layers;
 mod licences;
@@ -34,6 +38,10 @@ const USAGE: &str = "usage: cargo xtask <task>
   watch    [--minutes N]: a browser watches itself for 10 minutes: sound, picture, memory
   dashboard  a thousand connections and tracks on the dashboard: what that costs relay and page
   fuzz     guided fuzzing: [--seconds N] [TARGET…]; every target for 10 s unless told otherwise
+  peers    relays of others, from crates.io, into target/peers
+  floor    [--seconds N]: what sending costs on the bare QUIC library
+  compare  Sluice, the floor and peers in turns, into docs/benchmarks.md:
+           [--only NAME,…] [--rounds N] [--seconds N]; --short only shows that it works
   layers   do crates depend only downwards?
   licences may we use what we use?
   tidy     rules of the code that the compiler does not know";
@@ -51,6 +59,9 @@ fn main() -> Result<()> {
         ["watch", "--minutes", minutes] => browser("long::", &[("SLUICE_WATCH_MINUTES", minutes)]),
         ["dashboard"] => browser("dashboard::every", &[("SLUICE_DASHBOARD_CONNECTIONS", "1000")]),
         ["fuzz", ref options @ ..] => fuzz::run(options),
+        ["peers", ref options @ ..] => bench::peers(options),
+        ["floor", ref options @ ..] => bench::floor(options),
+        ["compare", ref options @ ..] => bench::compare(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
         ["licences"] => licences::check(),

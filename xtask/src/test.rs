@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::{fuzz, layers, licences, shell, tidy};
+use crate::{bench, fuzz, layers, licences, shell, tidy};
 
 /// Runs every check and test in order, cheap ones first.
 pub fn run(options: &[&str]) -> Result<()> {
@@ -27,6 +27,7 @@ pub fn run(options: &[&str]) -> Result<()> {
     shell::run("cargo", &["build", "--locked", "--package", "sluice"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--all-targets"])?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--doc"])?;
+    bench::short()?;
     fuzz::run(&["--seconds", FUZZ_SECONDS])?;
     println!("\neverything passed in {} s", started.elapsed().as_secs());
     Ok(())

@@ -13,7 +13,9 @@
 //! - [`meter`] counts what arrives.
 //! - [`process`] reads what another process uses.
 //! - [`report`] is the result, for people and for machines.
+//! - [`floor`] sends the same payloads without a relay: what any relay on this QUIC library costs at least.
 
+pub mod floor;
 pub mod load;
 pub mod meter;
 pub mod process;
