@@ -27,16 +27,21 @@ const FOLDER: &str = "target/fuzz";
 /// Runs the named targets, or all, each for some seconds; an error at the first finding.
 pub fn run(options: &[&str]) -> Result<()> {
     let (seconds, wanted) = parse(options)?;
+    let guided = build(shell::run_with)?;
+    hunt(&guided, seconds, &wanted)
+}
+
+/// Runs the named targets, or all, of a runner that is built.
+pub fn hunt(guided: &Path, seconds: &str, wanted: &[&str]) -> Result<()> {
     let listed = shell::output("cargo", &seeds(&[]))?;
     let all: Vec<&str> = listed.lines().filter_map(|line| line.split('\t').next()).collect();
     if let Some(unknown) = wanted.iter().find(|name| !all.contains(name)) {
         bail!("no fuzz target {unknown}; there are {}", all.join(", "));
     }
-    let guided = build()?;
     for target in all.into_iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
         let corpus = format!("{FOLDER}/corpus/{target}");
         shell::output("cargo", &seeds(&[target, &corpus]))?;
-        hunt(&guided, target, seconds, &corpus)?;
+        throw(guided, target, seconds, &corpus)?;
     }
     Ok(())
 }
@@ -62,7 +67,7 @@ fn seeds<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Throws inputs at one target; what the runner says is shown only if it found something.
-fn hunt(guided: &Path, target: &str, seconds: &str, corpus: &str) -> Result<()> {
+fn throw(guided: &Path, target: &str, seconds: &str, corpus: &str) -> Result<()> {
     let output = Command::new(guided)
         .args(["-timeout=10", "-rss_limit_mb=1024", "-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-max_total_time={seconds}"))
@@ -87,12 +92,15 @@ fn hunt(guided: &Path, target: &str, seconds: &str, corpus: &str) -> Result<()> 
     Ok(())
 }
 
+/// How a command is run.
+type Run = fn(&str, &[&str], &[(&str, &str)]) -> Result<()>;
+
 /// Builds the guided runner and tells where it is.
-fn build() -> Result<PathBuf> {
+pub fn build(run: Run) -> Result<PathBuf> {
     let version = shell::output("rustc", &["-vV"])?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.context("rustc does not say what it runs on")?;
-    shell::run_with(
+    run(
         "cargo",
         &[
             "build",

@@ -31,15 +31,27 @@ pub fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)])
     Ok(())
 }
 
+/// Runs a command beside others: at the lowest priority, and without a word unless it fails.
+pub fn run_beside(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let lowest = ["-n", "19", program];
+    output_with("nice", &[&lowest[..], arguments].concat(), environment).map(drop)
+}
+
 /// What a command prints, or an error with what it complained about.
 pub fn output(program: &str, arguments: &[&str]) -> Result<String> {
+    output_with(program, arguments, &[])
+}
+
+fn output_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(root())
         .output()
         .with_context(|| format!("cannot start {program}"))?;
     if !output.status.success() {
-        bail!("`{program}` failed: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("`{program} {}` failed: {said}", arguments.join(" "));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

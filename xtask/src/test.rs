@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that has to pass before a change lands.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -24,13 +25,25 @@ pub fn run(options: &[&str]) -> Result<()> {
         &["doc", "--workspace", "--no-deps", "--locked"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
-    shell::run("cargo", &["build", "--locked", "--package", "sluice"])?;
-    shell::run("cargo", &["test", "--workspace", "--locked", "--all-targets"])?;
+    let tests = ["test", "--workspace", "--locked", "--all-targets"];
+    shell::run("cargo", &[&tests[..], &["--no-run"]].concat())?;
+    let beside = std::thread::spawn(builds_beside);
+    shell::run("cargo", &tests)?;
     shell::run("cargo", &["test", "--workspace", "--locked", "--doc"])?;
+    let guided = beside.join().expect("a build does not panic")?;
     bench::short()?;
-    fuzz::run(&["--seconds", FUZZ_SECONDS])?;
+    fuzz::hunt(&guided, FUZZ_SECONDS, &[])?;
     println!("\neverything passed in {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+/// What tests leave the machine time for, as many of them wait: the runner for fuzzing, and whether
+/// the product can be built without what its tests need. In this order, as the tests' own start needs
+/// the folder that the latter builds in.
+fn builds_beside() -> Result<PathBuf> {
+    let guided = fuzz::build(shell::run_beside)?;
+    shell::run_beside("cargo", &["check", "--locked", "--package", "sluice"], &[])?;
+    Ok(guided)
 }
 
 /// Guided fuzzing of each target; longer runs are a command of their own.

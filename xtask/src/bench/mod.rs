@@ -44,14 +44,13 @@ impl Form {
 
     /// Builds the relay with the load, and the floor.
     fn build(self) -> Result<()> {
-        let profile: &[&str] = match self {
-            Form::Full => &["--release"],
-            Form::Short => &[],
-        };
-        let relay = ["build", "--locked", "--package", "sluice"];
-        shell::run("cargo", &[&relay[..], profile].concat())?;
-        let floor = ["build", "--locked", "--package", "sluice-bench", "--example", "floor"];
-        shell::run("cargo", &[&floor[..], profile].concat())
+        if self == Form::Short {
+            // As `cargo xtask test` did, so that nothing is built twice.
+            return shell::run("cargo", &["build", "--locked", "--workspace", "--all-targets"]);
+        }
+        let release = ["build", "--locked", "--release", "--package"];
+        shell::run("cargo", &[&release[..], &["sluice"]].concat())?;
+        shell::run("cargo", &[&release[..], &["sluice-bench", "--example", "floor"]].concat())
     }
 }
 
