@@ -11,8 +11,8 @@ use super::{Form, document, network, option};
 use crate::shell;
 
 const ROUNDS: &str = "5";
-const SECONDS: &str = "5";
-const WARMUP: f64 = 1.0;
+const SECONDS: &str = "6";
+const WARMUP: f64 = 2.0;
 /// Time in which what other programs do is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 const USAGE: &str =

@@ -51,7 +51,7 @@ const HEAD: &str = "\
 # What a relay costs
 
 Written by `cargo xtask compare`. What is compared is the CPU time of the relay's process for each object
-delivered to a viewer: unlike latency and throughput it hardly depends on what else a machine does.
+delivered to a viewer. Other programs on the machine change it; the table below says how busy they were.
 
 ```sh
 cargo xtask peers     # installs the peers from crates.io into target/peers
@@ -60,8 +60,10 @@ cargo xtask floor     # the floor alone
 ```
 
 Each measurement starts a relay of its own. Draft 18 over raw QUIC; the relay keeps to one core, the load
-(`sluice bench`) to another; a second of load goes before what is measured. Rounds take relays in turns, each
-beginning with another one. *Ratio* is of the same round; the middle one, and in parentheses the outermost.
+(`sluice bench`) to another; two seconds of load go before what is measured. Rounds take relays in turns, each
+beginning with another one. Figures are the middle one of all rounds, and in parentheses the outermost; ratios
+are of the same round. A relay that delivers less than 100 % is at its limit. Objects of viewers that join count
+as delivered and not as due. Above 0.9 of a core the load is the limit, not the relay.
 
 *Floor* is a loop on the QUIC library and with the settings that Sluice uses, which sends the same payloads
 to as many connections, a stream for each group, and knows nothing of MOQT. Receiving from a publisher is not
@@ -165,7 +167,8 @@ impl<'a> Found<'a> {
     fn section(&self) -> String {
         let mut text = format!(
             "## {}\n\n{} rounds of {} s; `--only {}`\n\n\
-             | | CPU per object, us | p99 latency, ms | delivered, % |\n|---|---|---|---|\n",
+             | | CPU per object, us | p99 latency, ms | delivered, % | core of the load |\n\
+             |---|---|---|---|---|\n",
             self.scenario.title,
             self.rounds.len(),
             self.seconds,
@@ -181,8 +184,10 @@ impl<'a> Found<'a> {
                 self.figures(subject, "delivered").iter().map(|part| part * 100.0).collect();
             let p99 = self.figures(subject, "p99_ms");
             let p99 = if p99.is_empty() { "-".to_owned() } else { spread(&p99, 1) };
+            let load = self.figures(subject, "load_core");
+            let load = if load.is_empty() { "-".to_owned() } else { spread(&load, 2) };
             let row = format!(
-                "| {subject} | {} | {p99} | {} |\n",
+                "| {subject} | {} | {p99} | {} | {load} |\n",
                 spread(&cost, 2),
                 spread(&delivered, 1)
             );

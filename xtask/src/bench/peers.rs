@@ -81,12 +81,12 @@ impl Peer {
                 ])
             }
             _ => words(&[
-                "--server-bind",
+                "--listen",
                 &address,
-                "--tls-generate",
+                "--listen-tls-generate",
                 "localhost",
                 "--auth-public",
-                "",
+                "**",
             ]),
         })
     }
