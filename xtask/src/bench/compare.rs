@@ -21,6 +21,9 @@ const USAGE: &str =
 /// Measures and writes docs/benchmarks.md. Scenarios that are left out keep their last results.
 pub fn compare(options: &[&str]) -> Result<()> {
     if options == ["--short"] {
+        if !network::is_inside() {
+            Form::Short.build()?;
+        }
         return short();
     }
     let known = ["--only", "--rounds", "--seconds"];
@@ -30,7 +33,10 @@ pub fn compare(options: &[&str]) -> Result<()> {
     let wanted = scenarios(option(options, "--only")?)?;
     let rounds: usize = option(options, "--rounds")?.unwrap_or(ROUNDS).parse().context(USAGE)?;
     let seconds = option(options, "--seconds")?.unwrap_or(SECONDS).parse().context(USAGE)?;
-    if network::enter(Form::Full, &[&["compare"], options].concat())? {
+    if !network::is_inside() {
+        Form::Full.build()?;
+    }
+    if network::enter(&[&["compare"], options].concat())? {
         return Ok(());
     }
     let subjects = Subject::all();
@@ -48,13 +54,14 @@ pub fn compare(options: &[&str]) -> Result<()> {
     document::write()
 }
 
-/// Shows that a comparison works: few viewers, for a moment, of Sluice and the floor alone.
+/// Shows that a comparison works: few viewers, for a moment, of Sluice and the floor alone, which are
+/// built.
 pub fn short() -> Result<()> {
     if !cfg!(target_os = "linux") {
         println!("what a process uses is read from Linux alone: nothing is measured here");
         return Ok(());
     }
-    if network::enter(Form::Short, &["compare", "--short"])? {
+    if network::enter(&["compare", "--short"])? {
         return Ok(());
     }
     let first = scenario::ALL.first().context("there is a scenario")?;

@@ -17,7 +17,10 @@ pub fn floor(options: &[&str]) -> Result<()> {
     if options.len() > 2 || (options.len() == 1) {
         bail!("usage: cargo xtask floor [--seconds N]");
     }
-    if network::enter(Form::Full, &[&["floor"], options].concat())? {
+    if !network::is_inside() {
+        Form::Full.build()?;
+    }
+    if network::enter(&[&["floor"], options].concat())? {
         return Ok(());
     }
     println!("\nCPU of the sending process for each object; path MTU {}", network::describe());

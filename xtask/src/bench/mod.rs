@@ -44,13 +44,16 @@ impl Form {
 
     /// Builds the relay with the load, and the floor.
     fn build(self) -> Result<()> {
-        if self == Form::Short {
-            // As `cargo xtask test` did, so that nothing is built twice.
-            return shell::run("cargo", &["build", "--locked", "--workspace", "--all-targets"]);
-        }
-        let release = ["build", "--locked", "--release", "--package"];
-        shell::run("cargo", &[&release[..], &["sluice"]].concat())?;
-        shell::run("cargo", &[&release[..], &["sluice-bench", "--example", "floor"]].concat())
+        let profile: &[&str] = match self {
+            Form::Full => &["--release"],
+            Form::Short => &[],
+        };
+        let build = |what: &[&str]| {
+            let build = ["build", "--locked", "--package"];
+            shell::run("cargo", &[&build[..], what, profile].concat())
+        };
+        build(&["sluice"])?;
+        build(&["sluice-bench", "--example", "floor"])
     }
 }
 

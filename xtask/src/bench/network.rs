@@ -4,7 +4,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::Form;
 use crate::shell;
 
 /// Bytes of an IP packet.
@@ -14,13 +13,17 @@ const INSIDE: &str = "SLUICE_PATH_MTU";
 /// Ways to a network namespace: as root, and as anyone where the system allows it.
 const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
 
-/// Builds, and runs this program's task again in a network of its own, or says that this cannot be
-/// and lets it go on here. Whether it is done.
-pub fn enter(form: Form, arguments: &[&str]) -> Result<bool> {
-    if std::env::var_os(INSIDE).is_some() {
+/// Whether this program runs in such a network.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Runs this program's task again in a network of its own, or says that this cannot be and lets it
+/// go on here. Whether it is done. What it runs is built: nothing is fetched in that network.
+pub fn enter(arguments: &[&str]) -> Result<bool> {
+    if is_inside() {
         return Ok(false);
     }
-    form.build()?;
     let narrow = format!("ip link set lo up mtu {PATH_MTU}");
     let works = |way: &&&[&str]| {
         let mut command = Command::new("unshare");
@@ -32,6 +35,9 @@ pub fn enter(form: Form, arguments: &[&str]) -> Result<bool> {
         return Ok(false);
     };
     let program = std::env::current_exe().context("this program has no path")?;
+    // Built anew since it was started, it is called so; what stands there now does the same.
+    let program = program.to_string_lossy();
+    let program = program.strip_suffix(" (deleted)").unwrap_or(&program);
     let status = Command::new("unshare")
         .args(*way)
         .args(["sh", "-c", &format!("{narrow} && exec \"$0\" \"$@\"")])
