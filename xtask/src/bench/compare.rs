@@ -21,9 +21,6 @@ const USAGE: &str =
 /// Measures and writes docs/benchmarks.md. Scenarios that are left out keep their last results.
 pub fn compare(options: &[&str]) -> Result<()> {
     if options == ["--short"] {
-        if !network::is_inside() {
-            Form::Short.build()?;
-        }
         return short();
     }
     let known = ["--only", "--rounds", "--seconds"];
@@ -54,12 +51,14 @@ pub fn compare(options: &[&str]) -> Result<()> {
     document::write()
 }
 
-/// Shows that a comparison works: few viewers, for a moment, of Sluice and the floor alone, which are
-/// built.
+/// Shows that a comparison works: few viewers, for a moment, of Sluice and the floor alone.
 pub fn short() -> Result<()> {
     if !cfg!(target_os = "linux") {
         println!("what a process uses is read from Linux alone: nothing is measured here");
         return Ok(());
+    }
+    if !network::is_inside() {
+        Form::Short.build()?;
     }
     if network::enter(&["compare", "--short"])? {
         return Ok(());

@@ -44,16 +44,15 @@ impl Form {
 
     /// Builds the relay with the load, and the floor.
     fn build(self) -> Result<()> {
-        let profile: &[&str] = match self {
-            Form::Full => &["--release"],
-            Form::Short => &[],
-        };
-        let build = |what: &[&str]| {
-            let build = ["build", "--locked", "--package"];
-            shell::run("cargo", &[&build[..], what, profile].concat())
-        };
-        build(&["sluice"])?;
-        build(&["sluice-bench", "--example", "floor"])
+        let build = |what: &[&str]| shell::run("cargo", &[&["build", "--locked"], what].concat());
+        match self {
+            Form::Full => {
+                build(&["--release", "--package", "sluice"])?;
+                build(&["--release", "--package", "sluice-bench", "--example", "floor"])
+            }
+            // With the features of all packages together, as tests have them: little is left to build.
+            Form::Short => build(&["--workspace", "--bin", "sluice", "--example", "floor"]),
+        }
     }
 }
 
