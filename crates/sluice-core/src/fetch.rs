@@ -1,7 +1,7 @@
 //! A viewer's fetch or fill: a cursor over the store, and the stream it is written to, or a stream for
 //! each object.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sluice_proto::model::{
@@ -25,6 +25,8 @@ const VAIN_ASKS_MAX: u8 = 3;
 const UNTOLD: &str = "no publisher can tell what is in the range";
 /// Times that upstream is asked in all for one fetch.
 const ASKS_MAX: u8 = 100;
+/// Time from the head of a stream to its reset: a reset overtakes what was written before.
+const HEAD_ARRIVES: Duration = Duration::from_secs(1);
 
 /// A FETCH that cannot be answered before a publisher is known.
 #[derive(Debug)]
@@ -40,8 +42,8 @@ pub(crate) struct DownFetch {
     pub priority: Priority,
     /// The subscription that it fills.
     pub subscription: Option<RequestId>,
-    /// FETCH_OK, where the draft refuses what turns out to be empty or unknown: it waits for the
-    /// first object.
+    /// FETCH_OK. It waits for the first object: what turns out to be unknown is refused, as a reset
+    /// may overtake the head of a stream that says which fetch it ends.
     pub answer: Option<Box<FetchOk>>,
     /// Until when it may wait for upstream.
     pub until: Option<Instant>,
@@ -54,6 +56,8 @@ pub(crate) struct DownFetch {
     each: bool,
     encoder: Option<FetchEncoder>,
     pub stream: Option<StreamId>,
+    /// When the stream was opened.
+    opened: Option<Instant>,
     pending: SmallVec<[Bytes; 4]>,
     asks: u8,
     /// Where it stood when it last asked, and how often it asked there.
@@ -94,6 +98,7 @@ impl DownFetch {
             each: false,
             encoder: None,
             stream: None,
+            opened: None,
             pending: SmallVec::new(),
             asks: 0,
             asked_at: None,
@@ -113,9 +118,15 @@ impl DownFetch {
         self.cursor.span()
     }
 
-    /// When it will have waited for upstream for as long as it may, if it may ask still.
+    /// When it will have waited for a publisher or its answer for as long as it may.
     pub fn deadline(&self) -> Option<Instant> {
-        self.until.filter(|_| self.asks < ASKS_MAX && !self.asks_home)
+        let patience = self.until.filter(|_| self.asks < ASKS_MAX && !self.asks_home);
+        patience.into_iter().chain(self.waits_until).min()
+    }
+
+    /// Whether what it needs next is in `span`.
+    pub fn stands_in(&self, span: FetchSpan) -> bool {
+        self.cursor.location().is_some_and(|at| span.contains(at))
     }
 
     /// Abandons it.
@@ -154,6 +165,7 @@ impl DownFetch {
             match session.open_fetch(transport, id, order) {
                 Ok(Some((stream, head))) => {
                     self.stream = Some(stream);
+                    self.opened = Some(now);
                     self.encoder = Some(FetchEncoder::new(dialect, self.cursor.span().order));
                     self.pending.push(head);
                 }
@@ -163,38 +175,36 @@ impl DownFetch {
         }
         let Some(stream) = self.stream else { return Fetched::Over };
         if let Some(code) = self.failed {
-            self.abandon(session, transport, code);
-            return Fetched::Over;
+            // The head at least, if there is room.
+            let _ = self.write_pending(transport, limits);
+            return self.break_off(session, transport, code, now);
         }
         loop {
             let chunk = match self.write_pending(transport, limits) {
                 Ok(room) => room,
                 Err(fetched) => return fetched,
             };
-            match self.cursor.next(store, chunk, now) {
-                FetchStep::Object { key, location, .. } => {
+            let mut cursor = self.cursor;
+            let step = self.step(&mut cursor, store, chunk, limits, now);
+            self.cursor = cursor;
+            match step {
+                Err(held) => return held,
+                Ok(FetchStep::Object { key, location, .. }) => {
                     if !self.encode(key, location, store) {
                         self.abandon(session, transport, ResetCode::Internal);
                         return Fetched::Over;
                     }
                 }
-                FetchStep::Payload(bytes) => self.pending.push(bytes),
-                FetchStep::Wait if !self.is_late(store, now) => return Fetched::Wait,
-                FetchStep::Unknown(_) if self.waits(now) => return Fetched::Wait,
-                FetchStep::Unknown(span) if self.may_ask(span.start, now) => {
-                    return Fetched::Ask(span);
+                Ok(FetchStep::Payload(bytes)) => self.pending.push(bytes),
+                // A gap would say that nothing exists there.
+                Ok(FetchStep::Unknown(_) | FetchStep::Wait) => {
+                    return self.break_off(session, transport, ResetCode::UnknownObjectStatus, now);
                 }
-                FetchStep::Unknown(span) => match store.quiet_since(&span) {
-                    Some(since) if now >= since + limits.group_settle => self.cursor.give_up(&span),
-                    Some(since) => return Fetched::Settle(since + limits.group_settle),
-                    None => return self.leave_unknown(session, transport),
-                },
-                FetchStep::Wait => return self.leave_unknown(session, transport),
-                FetchStep::Broken => {
+                Ok(FetchStep::Broken) => {
                     self.abandon(session, transport, ResetCode::Internal);
                     return Fetched::Over;
                 }
-                FetchStep::End => {
+                Ok(FetchStep::End) => {
                     session.finish_data(transport, stream);
                     return Fetched::Over;
                 }
@@ -202,9 +212,54 @@ impl DownFetch {
         }
     }
 
-    /// Ends where nobody knows what comes next: a gap would say that nothing exists there.
-    fn leave_unknown(&mut self, session: &mut Session, transport: &mut dyn Transport) -> Fetched {
-        self.abandon(session, transport, ResetCode::UnknownObjectStatus);
+    /// A step of `cursor`, or what has to come about first. `Unknown` and `Wait` are steps for which
+    /// nothing more can be done.
+    fn step(
+        &mut self,
+        cursor: &mut FetchCursor,
+        store: &mut TrackStore,
+        bytes_max: usize,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<FetchStep, Fetched> {
+        loop {
+            let step = cursor.next(store, bytes_max, now);
+            if let Some(held) = self.awaited(&step, store, now) {
+                return Err(held);
+            }
+            let FetchStep::Unknown(span) = &step else { return Ok(step) };
+            let Some(since) = store.quiet_since(span) else { return Ok(step) };
+            let settled = since + limits.group_settle;
+            if now < settled {
+                return Err(Fetched::Settle(settled));
+            }
+            cursor.give_up(span);
+        }
+    }
+
+    /// What a step has to wait for, as long as it may.
+    fn awaited(&mut self, step: &FetchStep, store: &TrackStore, now: Instant) -> Option<Fetched> {
+        match step {
+            FetchStep::Wait if !self.is_late(store, now) => Some(Fetched::Wait),
+            FetchStep::Unknown(_) if self.waits(now) => Some(Fetched::Wait),
+            FetchStep::Unknown(span) if self.may_ask(span.start, now) => Some(Fetched::Ask(*span)),
+            _ => None,
+        }
+    }
+
+    /// Resets the stream, once its head had the time to arrive.
+    fn break_off(
+        &mut self,
+        session: &mut Session,
+        transport: &mut dyn Transport,
+        code: ResetCode,
+        now: Instant,
+    ) -> Fetched {
+        let arrived = self.opened.map(|opened| opened + HEAD_ARRIVES);
+        if let Some(at) = arrived.filter(|at| now < *at) {
+            return Fetched::Settle(at);
+        }
+        self.abandon(session, transport, code);
         Fetched::Over
     }
 
@@ -253,6 +308,9 @@ impl DownFetch {
             if let Some(stream) = self.stream.take_if(|_| !goes_on) {
                 session.finish_data(transport, stream);
             }
+            if let Some(held) = self.awaited(&step, store, now) {
+                return held;
+            }
             match step {
                 FetchStep::Object { key, .. } if is_carried(key, store, session) => {
                     match open_object(key, id, self.priority, store, session, transport) {
@@ -272,10 +330,6 @@ impl DownFetch {
                 FetchStep::Payload(bytes) if self.stream.is_some() => self.pending.push(bytes),
                 FetchStep::Payload(_) => {}
                 FetchStep::Wait => return Fetched::Wait,
-                FetchStep::Unknown(_) if self.waits(now) => return Fetched::Wait,
-                FetchStep::Unknown(span) if self.may_ask(span.start, now) => {
-                    return Fetched::Ask(span);
-                }
                 FetchStep::Unknown(span) => {
                     self.abandon(session, transport, ResetCode::Cancelled);
                     self.cursor.give_up(&span);
@@ -296,8 +350,9 @@ impl DownFetch {
         !self.each
     }
 
-    /// Answers a fetch whose draft refuses it if it turns out to bring nothing (MOQT-14 §9.18), once
-    /// that can be told. What to do instead of serving it, if anything.
+    /// Answers a fetch, once it can be told whether it brings anything: what nobody knows is refused,
+    /// and what is empty where the draft does that (MOQT-14 §9.18). What to do instead of serving it,
+    /// if anything.
     fn answer(
         &mut self,
         id: RequestId,
@@ -316,26 +371,15 @@ impl DownFetch {
         }
         // A look ahead: the cursor stays where it is.
         let mut ahead = self.cursor;
-        loop {
-            match ahead.next(store, CHUNK_BYTES_MIN, now) {
-                FetchStep::Wait if !self.is_late(store, now) => return Some(Fetched::Wait),
-                FetchStep::Unknown(_) if self.waits(now) => return Some(Fetched::Wait),
-                FetchStep::Unknown(span) if self.may_ask(span.start, now) => {
-                    return Some(Fetched::Ask(span));
-                }
-                FetchStep::Unknown(span) => match store.quiet_since(&span) {
-                    Some(since) if now >= since + limits.group_settle => ahead.give_up(&span),
-                    Some(since) => return Some(Fetched::Settle(since + limits.group_settle)),
-                    None => return refuse(RequestCode::UnknownStatusInRange, UNTOLD),
-                },
-                FetchStep::Wait | FetchStep::Broken => {
-                    return refuse(RequestCode::UnknownStatusInRange, UNTOLD);
-                }
-                FetchStep::End if refuses_empty => {
-                    return refuse(RequestCode::NoObjects, "there are no objects in the range");
-                }
-                FetchStep::Object { .. } | FetchStep::Payload(_) | FetchStep::End => break,
+        match self.step(&mut ahead, store, CHUNK_BYTES_MIN, limits, now) {
+            Err(held) => return Some(held),
+            Ok(FetchStep::Unknown(_) | FetchStep::Wait | FetchStep::Broken) => {
+                return refuse(RequestCode::UnknownStatusInRange, UNTOLD);
             }
+            Ok(FetchStep::End) if refuses_empty => {
+                return refuse(RequestCode::NoObjects, "there are no objects in the range");
+            }
+            Ok(FetchStep::Object { .. } | FetchStep::Payload(_) | FetchStep::End) => {}
         }
         if let Some(ok) = self.answer.take() {
             session.fetch_ok(id, *ok);

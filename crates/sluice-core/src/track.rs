@@ -328,6 +328,19 @@ impl Track {
         self.downstreams.values().filter(|down| down.offer.is_none()).take(2).count() == 1
     }
 
+    /// Begins to serve a fetch or fill that waits for publishers no longer than `patience`.
+    pub fn begin_fetch(
+        &mut self,
+        who: RequestKey,
+        mut fetch: DownFetch,
+        patience: Option<Duration>,
+        now: Instant,
+    ) {
+        fetch.until = patience.map(|patience| now + patience);
+        fetch.asks_home = self.key.part == Part::Replica;
+        self.fetches.insert(who, fetch);
+    }
+
     /// Whether anyone takes it or waits for it. A shard that was offered it and pauses has nobody
     /// who does.
     pub fn is_wanted(&self) -> bool {
@@ -359,13 +372,11 @@ impl Track {
         let answers = self.upstreams.values().filter_map(|up| up.answer_by);
         let fetches = self.up_fetches.values().map(|fetch| fetch.until);
         let pending = self.pending_fetches.iter().map(|fetch| fetch.until);
-        let asking = self.fetches.values().filter_map(|fetch| fetch.waits_until);
-        let impatient = self.fetches.values().filter_map(DownFetch::deadline);
+        let asking = self.fetches.values().filter_map(DownFetch::deadline);
         held.chain(done)
             .chain(doubts)
             .chain(fetches)
             .chain(pending)
-            .chain(impatient)
             .chain(self.linger_until)
             .chain(self.hold_until)
             .chain(self.retry_at)

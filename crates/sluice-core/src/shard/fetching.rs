@@ -7,7 +7,7 @@ use sluice_proto::model::{
     Request, RequestCode, RequestError, RequestId, ResetCode, TrackProperties,
 };
 use sluice_proto::transport::StreamId;
-use sluice_proto::wire::{Dialect, JoiningFetch};
+use sluice_proto::wire::JoiningFetch;
 
 use super::updates::no_range_filters;
 use super::{InStream, Role, Shard};
@@ -130,19 +130,11 @@ impl Shard {
         let ok = FetchOk { end_of_track, end, order: Some(order), properties };
         let span = FetchSpan { start, end, order };
         let mut down = DownFetch::new(span, fetch.priority.unwrap_or_default(), now);
-        down.until = fetch.fill_timeout.map(|patience| now + patience.min(wait));
-        down.asks_home = track.key.part == Part::Replica;
-        let Some(entry) = self.entry_mut(who.session) else { return };
-        if entry.session.dialect().is_some_and(Dialect::refuses_unknown_fetches) {
-            down.answer = Some(Box::new(ok));
-        } else {
-            entry.session.fetch_ok(who.request, ok);
-        }
+        down.answer = Some(Box::new(ok));
+        let patience = fetch.fill_timeout.map(|patience| patience.min(wait));
+        track.begin_fetch(who, down, patience, now);
         self.dirty.insert(who.session);
         self.touched.insert(track_id);
-        if let Some(track) = self.tracks.get_mut(&track_id) {
-            track.fetches.insert(who, down);
-        }
     }
 
     /// First and last location of a fetch, cut at the largest object.
@@ -223,10 +215,9 @@ impl Shard {
         if down.has_past_in_logs() {
             fetch = fetch.beside_logs();
         }
-        fetch.until = fill.timeout.map(|patience| now + patience.min(wait));
-        fetch.asks_home = track.key.part == Part::Replica;
+        let patience = fill.timeout.map(|patience| patience.min(wait));
+        track.begin_fetch(Self::request_key(who.session, carrier), fetch, patience, now);
         self.touched.insert(track_id);
-        track.fetches.insert(Self::request_key(who.session, carrier), fetch);
         self.dirty.insert(who.session);
     }
 
@@ -353,10 +344,12 @@ impl Shard {
 
     /// A fetch of ours was refused: whoever waits for it gives up.
     pub(super) fn up_fetch_failed(&mut self, key: SessionKey, id: RequestId, track_id: TrackId) {
-        self.up_fetch_lost(key, id, track_id);
-        if let Some(track) = self.tracks.get_mut(&track_id) {
-            track.fetches.values_mut().for_each(DownFetch::stop_asking);
+        let Some(track) = self.tracks.get_mut(&track_id) else { return };
+        if let Some(refused) = track.up_fetches.get(&Self::request_key(key, id)) {
+            let waits = |fetch: &&mut DownFetch| fetch.stands_in(refused.span);
+            track.fetches.values_mut().filter(waits).for_each(DownFetch::stop_asking);
         }
+        self.up_fetch_lost(key, id, track_id);
     }
 
     /// A fetch of ours broke off, mostly with its publisher: another one can be asked.
@@ -389,10 +382,10 @@ impl Shard {
     /// Fetches that waited for too long.
     pub(super) fn expire_fetches(&mut self, track_id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(&track_id) else { return };
-        for fetch in track.fetches.values_mut() {
-            if fetch.waits_until.is_some_and(|until| now >= until) {
+        for (who, fetch) in &mut track.fetches {
+            if fetch.deadline().is_some_and(|deadline| now >= deadline) {
                 fetch.stop_asking();
-                self.fresh.insert(track_id);
+                self.dirty.insert(who.session);
             }
         }
         let late: Vec<RequestKey> = track
@@ -401,26 +394,12 @@ impl Shard {
             .filter(|(_, fetch)| now >= fetch.until)
             .map(|(who, _)| *who)
             .collect();
-        let impatient: Vec<RequestKey> = track
-            .fetches
-            .iter()
-            .filter(|(_, fetch)| fetch.deadline().is_some_and(|deadline| now >= deadline))
-            .map(|(who, _)| *who)
-            .collect();
         let pending: Vec<RequestKey> = track
             .pending_fetches
             .iter()
             .filter(|pending| now >= pending.until)
             .map(|pending| pending.who)
             .collect();
-        for who in impatient {
-            self.dirty.insert(who.session);
-            if let Some(track) = self.tracks.get_mut(&track_id)
-                && let Some(fetch) = track.fetches.get_mut(&who)
-            {
-                fetch.stop_asking();
-            }
-        }
         for who in late {
             if let Some(entry) = self.entry_mut(who.session) {
                 entry.session.cancel(who.request, ResetCode::Cancelled);

@@ -37,13 +37,13 @@ impl Shard {
             Role::Fetch(track) => self.update_fetch(who, *track, &update),
             _ => Ok(RequestOk::default()),
         };
-        let failed = result.is_err();
+        let failed = result.as_ref().err().cloned();
         if let Some(entry) = self.entry_mut(key) {
             entry.session.answer_update(id, update_id, result);
             self.dirty.insert(key);
         }
-        if failed {
-            self.end_by_update(who, &role);
+        if let Some(error) = failed {
+            self.end_by_update(who, &role, error);
         }
     }
 
@@ -52,13 +52,13 @@ impl Shard {
         let Some(entry) = self.entry_mut(who.session) else { return };
         let Some(role) = entry.requests.get(&who.request).cloned() else { return };
         let error = RequestError::new(RequestCode::Timeout, "what it needs did not come in time");
-        entry.session.answer_update(who.request, update_id, Err(error));
+        entry.session.answer_update(who.request, update_id, Err(error.clone()));
         self.dirty.insert(who.session);
-        self.end_by_update(who, &role);
+        self.end_by_update(who, &role, error);
     }
 
     /// What was not granted ends: the peer goes by what it asked for, the relay cannot.
-    fn end_by_update(&mut self, who: RequestKey, role: &Role) {
+    fn end_by_update(&mut self, who: RequestKey, role: &Role, error: RequestError) {
         match role {
             Role::Downstream(track_id) => {
                 let Some(down) = self.downstream_mut(who, *track_id) else { return };
@@ -71,19 +71,16 @@ impl Shard {
             }
             Role::Fetch(track) => {
                 self.fetch_gone(who.session, who.request, *track);
-                self.end_request(who);
+                // Where it was not answered yet, this is the answer.
+                self.refuse(who.session, who.request, error);
             }
             Role::Interest(prefix) => {
                 self.interest_gone(who.session, who.request, prefix);
-                self.end_request(who);
+                if let Some(entry) = self.entry_mut(who.session) {
+                    entry.session.end_request(who.request);
+                }
             }
             _ => {}
-        }
-    }
-
-    fn end_request(&mut self, who: RequestKey) {
-        if let Some(entry) = self.entry_mut(who.session) {
-            entry.session.end_request(who.request);
         }
     }
 

@@ -39,7 +39,8 @@ impl FetchSpan {
         (first <= last).then_some((first, last))
     }
 
-    fn contains(&self, at: Location) -> bool {
+    /// Whether a location is in the span.
+    pub fn contains(&self, at: Location) -> bool {
         self.objects(at.group).is_some_and(|(first, last)| (first..=last).contains(&at.object.0))
     }
 

@@ -207,18 +207,27 @@ fn a_paused_subscription_is_joined_where_the_draft_lets_it() {
 
 #[test]
 fn an_update_that_fails_ends_the_fetch_it_was_for() {
-    for draft in FILLING {
+    for (draft, begun) in FILLING.into_iter().flat_map(|draft| [(draft, true), (draft, false)]) {
         let mut stage = watching(draft, draft, newest("video"), largest(9, 0));
         let (publisher, viewer) = (stage.publisher, stage.viewer);
         let id = stage.scene.request(viewer, Request::Fetch(fetch(0, 4)));
-        fetch_ok(&mut stage.scene, viewer, id);
-        assert!(stage.scene.asked(publisher).is_some(), "{draft}: it waits for the publisher");
+        let (asked, _) = stage.scene.asked(publisher).expect("the publisher is asked");
+        // Half of it came, or nothing yet.
+        if begun {
+            let end = RangeEnd { group: GroupId(4), object: None };
+            stage.scene.begin_fetch_answer(publisher, asked, end, &[(0, 0, "a")]);
+            fetch_ok(&mut stage.scene, viewer, id);
+        }
         let ranges = vec![(0, Some(1))];
         let range_filters = vec![RangeFilter { kind: RangeFilterKind::Subgroup, set: 0, ranges }];
         let update = RequestUpdate { range_filters, ..RequestUpdate::default() };
         stage.scene.update(viewer, id, update);
-        let ends = stage.scene.stream_ends(viewer, id);
-        assert!(matches!(ends[..], [(0, StreamEnd::Reset(_))]), "{draft}: {ends:?}");
+        if begun {
+            let ends = stage.scene.stream_ends(viewer, id);
+            assert!(matches!(ends[..], [(0, StreamEnd::Reset(_))]), "{draft}: {ends:?}");
+        } else {
+            assert_eq!(stage.scene.refusal(viewer, id), RequestCode::InvalidFilter, "{draft}");
+        }
     }
 }
 
@@ -247,20 +256,66 @@ fn a_fetch_waits_for_publishers_no_longer_than_it_says() {
         let id = stage.scene.request(viewer, Request::Fetch(wish(Duration::ZERO)));
         stage.scene.wait(Duration::from_secs(5));
         assert!(stage.scene.asked(publisher).is_none(), "{draft}: it may not wait at all");
-        assert_eq!(stage.scene.places(viewer, id), [], "{draft}");
+        assert_eq!(stage.scene.refusal(viewer, id), RequestCode::InvalidRange, "{draft}");
         let id = stage.scene.request(viewer, Request::Fetch(wish(Duration::from_secs(1))));
         assert!(stage.scene.asked(publisher).is_some(), "{draft}");
         stage.scene.wait(Duration::from_millis(800));
-        assert_eq!(stage.scene.stream_ends(viewer, id), [], "{draft}");
+        assert!(stage.scene.answered(viewer, id).is_none(), "{draft}");
         stage.scene.wait(Duration::from_millis(400));
-        let unknown = StreamEnd::Reset(ResetCode::UnknownObjectStatus);
-        assert_eq!(stage.scene.stream_ends(viewer, id), [(0, unknown)], "{draft}");
+        assert_eq!(stage.scene.refusal(viewer, id), RequestCode::InvalidRange, "{draft}");
         // What is here is not waited for.
         let Watching { mut scene, viewer, .. } = stored(draft);
         let wish = Fetch { fill_timeout: Some(Duration::ZERO), ..fetch(0, 1) };
         let id = scene.request(viewer, Request::Fetch(wish));
         assert_eq!(scene.places(viewer, id).len(), 4, "{draft}");
         assert_eq!(scene.stream_ends(viewer, id), [(0, StreamEnd::Fin)], "{draft}");
+    }
+}
+
+#[test]
+fn a_fetch_that_nobody_can_finish_is_reset_once_its_head_had_time_to_arrive() {
+    for draft in Draft::ALL {
+        let mut stage = watching(draft, draft, newest("video"), largest(9, 0));
+        stage.scene.send(stage.publisher, stage.upstream, (10, 0), &[(0, "x")]);
+        let wish = Fetch { order: Some(GroupOrder::Descending), ..fetch(3, 10) };
+        let id = stage.scene.request(stage.viewer, Request::Fetch(wish));
+        let (asked, _) = stage.scene.asked(stage.publisher).expect("the rest is asked for");
+        let gone = RequestError::new(RequestCode::Internal, "not kept");
+        stage.scene.session(stage.publisher).refuse(asked, gone);
+        stage.scene.run();
+        assert_eq!(stage.scene.places(stage.viewer, id), [(10, 0)], "{draft}");
+        assert_eq!(stage.scene.stream_ends(stage.viewer, id), [], "{draft}");
+        stage.scene.wait(Duration::from_secs(1));
+        let code = match draft {
+            Draft::D14 | Draft::D15 => ResetCode::Internal,
+            _ => ResetCode::UnknownObjectStatus,
+        };
+        let ends = stage.scene.stream_ends(stage.viewer, id);
+        assert_eq!(ends, [(0, StreamEnd::Reset(code))], "{draft}");
+    }
+}
+
+#[test]
+fn a_range_that_was_refused_costs_no_fetch_of_another() {
+    for draft in Draft::ALL {
+        let mut stage = watching(draft, draft, newest("video"), largest(9, 0));
+        let (publisher, viewer) = (stage.publisher, stage.viewer);
+        let old = stage.scene.request(viewer, Request::Fetch(fetch(0, 1)));
+        let (asked_old, _) = stage.scene.asked(publisher).expect("it is asked for");
+        let new = stage.scene.request(viewer, Request::Fetch(fetch(7, 8)));
+        let (asked_new, _) = stage.scene.asked(publisher).expect("it is asked for");
+        let gone = RequestError::new(RequestCode::Internal, "not kept");
+        stage.scene.session(publisher).refuse(asked_old, gone);
+        stage.scene.run();
+        stage.scene.refusal(viewer, old);
+        // It covers less than it was asked for, so there is more to ask.
+        let end = RangeEnd { group: GroupId(7), object: None };
+        stage.scene.answer_fetch(publisher, asked_new, end, &[(7, 0, "a")]);
+        let (asked_rest, _) = stage.scene.asked(publisher).expect("the rest is asked for");
+        let end = RangeEnd { group: GroupId(8), object: None };
+        stage.scene.answer_fetch(publisher, asked_rest, end, &[(8, 0, "b")]);
+        assert_eq!(stage.scene.places(viewer, new), [(7, 0), (8, 0)], "{draft}");
+        assert_eq!(stage.scene.stream_ends(viewer, new), [(0, StreamEnd::Fin)], "{draft}");
     }
 }
 

@@ -159,6 +159,9 @@ fn fetches_and_questions_for_the_state_are_told_what_the_track_is_like() {
         let range = LocationFilter::From(Location::new(4, 0));
         let fetch = Fetch::new(FetchRange::Standalone(track("video"), range));
         let id = scene.request(viewer, Request::Fetch(fetch));
+        let (asked, _) = scene.asked(stage.publisher).expect("the publisher is asked");
+        let end = RangeEnd { group: GroupId(4), object: Some(ObjectId(0)) };
+        scene.answer_fetch(stage.publisher, asked, end, &[(4, 0, "x")]);
         match scene.response(viewer, id) {
             Response::Fetch(ok) => {
                 assert_eq!(ok.properties.settings().unwrap(), settings, "{draft}");

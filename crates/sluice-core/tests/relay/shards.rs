@@ -95,16 +95,8 @@ fn a_fetch_of_a_paused_track_ends_where_the_publisher_is() {
             let mut stage = apart(publishing, watching);
             stage.pause();
             let viewer = stage.scene.peer_at(asking, Draft::D18);
-            let all = FetchRange::Standalone(track("video"), LocationFilter::All);
-            let fetch = Fetch {
-                range: all,
-                priority: None,
-                order: None,
-                fill_timeout: None,
-                range_filters: Vec::new(),
-                include_properties: None,
-                tokens: Vec::new(),
-            };
+            let range = LocationFilter::From(Location::new(1, 0));
+            let fetch = Fetch::new(FetchRange::Standalone(track("video"), range));
             let id = stage.scene.request(viewer, Request::Fetch(fetch));
             let Response::Fetch(ok) = stage.scene.response(viewer, id) else { panic!("refused") };
             let end = RangeEnd { group: GroupId(1), object: Some(ObjectId(1)) };

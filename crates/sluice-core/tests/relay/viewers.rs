@@ -341,13 +341,8 @@ fn a_malformed_track_ends_for_its_viewers_and_fetches_and_is_left_by_the_relay()
         }
         let done = stage.scene.done(viewer, stage.id);
         assert_eq!(done.code, DoneCode::MalformedTrack, "{draft}");
-        if draft < Draft::D16 {
-            let code = stage.scene.refusal(viewer, fetch);
-            assert_eq!(code, RequestCode::MalformedTrack, "{draft}");
-        } else {
-            let malformed = StreamEnd::Reset(ResetCode::MalformedTrack);
-            assert_eq!(stage.scene.stream_ends(viewer, fetch), [(0, malformed)], "{draft}");
-        }
+        let code = stage.scene.refusal(viewer, fetch);
+        assert_eq!(code, RequestCode::MalformedTrack, "{draft}");
         let end = stage.scene.end(publisher, stage.upstream);
         assert!(matches!(end, Some(RequestEnd::Cancelled(_))), "{draft}: {end:?}");
     }

@@ -132,7 +132,11 @@ impl Session {
         let answered = dialect.updates_answered;
         let on_control = dialect.requests == RequestTransport::ControlStream;
         let unanswered = entry.updates.len() as u64;
-        let too_many = self.peer_updates_max > 0 && unanswered >= self.peer_updates_max;
+        let max = match self.peer_updates_max {
+            0 => u64::from(self.config.limits.updates_max),
+            told => told,
+        };
+        let too_many = unanswered >= max;
         if too_many || on_control && !self.requests.may_send_next() {
             return Err(CommandError::NoCredit);
         }

@@ -15,8 +15,9 @@ pub struct SessionLimits {
     pub subscriptions_max: u32,
     /// Open namespace publications and interests among them. One more is refused.
     pub namespaces_max: u32,
-    /// Updates of one request that may be without an answer. One more closes the session. As many
-    /// as one read may bring wait for an owner that answers at once, so it is larger than that.
+    /// Updates of one request that may be without an answer. One more of the peer closes the session,
+    /// one more of ours waits, for fewer where the peer says so. As many as one read may bring wait
+    /// for an owner that answers at once, so it is larger than that.
     pub updates_max: u32,
     /// Ranges in the range filters of a request. More refuse it. 0: range filters are refused.
     pub filter_ranges_max: u32,

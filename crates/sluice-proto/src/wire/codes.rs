@@ -160,7 +160,7 @@ fn instead_of_request(code: RequestCode, kind: RequestKind) -> RequestCode {
         Redirect => DoesNotExist,
         DoesNotExist if offers => Uninterested,
         Uninterested if !offers => DoesNotExist,
-        InvalidFilter | NoObjects | InvalidJoiningRequestId => InvalidRange,
+        InvalidFilter | NoObjects | InvalidJoiningRequestId | UnknownStatusInRange => InvalidRange,
         MalformedAuthToken | ExpiredAuthToken => Unauthorized,
         _ => Internal,
     }
@@ -208,12 +208,6 @@ impl Dialect {
     pub fn refuses_empty_fetches(&self) -> bool {
         let table = self.request_codes.table(RequestKind::Fetch);
         number(table, RequestCode::NoObjects).is_some()
-    }
-
-    /// Whether a fetch of what nobody can tell of is refused; else its stream is reset.
-    pub fn refuses_unknown_fetches(&self) -> bool {
-        let table = self.request_codes.table(RequestKind::Fetch);
-        number(table, RequestCode::UnknownStatusInRange).is_some()
     }
 
     /// What a refusal of a request of this kind means.
