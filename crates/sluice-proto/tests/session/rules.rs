@@ -300,6 +300,19 @@ fn no_more_updates_go_out_than_the_peer_said_it_takes() {
 }
 
 #[test]
+fn updates_that_nobody_answers_are_not_remembered_without_end() {
+    let mut raw = Raw::ready(Draft::D20);
+    let subscribe = Request::Subscribe(Subscribe { track: track(), ..Subscribe::default() });
+    let id = raw.session().request(subscribe).unwrap();
+    raw.heard();
+    let pause = || RequestUpdate { forward: Some(false), ..RequestUpdate::default() };
+    for _ in 0..SessionLimits::default().updates_max {
+        raw.session().update(id, pause()).unwrap();
+    }
+    assert_eq!(raw.session().update(id, pause()), Err(CommandError::NoCredit));
+}
+
+#[test]
 fn an_update_of_what_cannot_be_updated_costs_the_session() {
     for draft in OWN_STREAMS {
         let mut raw = Raw::ready(draft);
