@@ -14,8 +14,8 @@ use crate::support::tool::{Tool, scratch};
 use crate::support::{self, Relay, ffmpeg};
 
 const NAMESPACE: &str = "live/cam";
-/// Bytes of a file that hold more than a header.
-const SOME_BYTES: usize = 60_000;
+/// Fragments of pictures and sound that are a little more than a second.
+const SOME_FRAGMENTS: usize = 100;
 /// From the camera to the screen, at the lowest setting.
 const LATENCY_MAX_MS: u32 = 300;
 
@@ -146,8 +146,20 @@ fn subscribed(relay: &Relay, tracks: &str, file: &Path) {
         ]
         .concat(),
     );
-    let mut bytes = vec![0; SOME_BYTES];
-    tool.output().read_exact(&mut bytes).expect("it is written");
+    let (mut written, mut bytes) = (tool.output(), Vec::new());
+    // Whole boxes: a reader does not take a file that ends within the head of a fragment.
+    let mut fragments = 0;
+    while fragments < SOME_FRAGMENTS {
+        let mut head = [0; 8];
+        written.read_exact(&mut head).expect("it is written");
+        let (size, kind) = head.split_at(4);
+        let size = u32::from_be_bytes(size.try_into().expect("four bytes")) as usize;
+        bytes.extend_from_slice(&head);
+        let body = bytes.len();
+        bytes.resize(body + size - head.len(), 0);
+        written.read_exact(&mut bytes[body..]).expect("it is written");
+        fragments += usize::from(kind == b"mdat");
+    }
     std::fs::write(file, bytes).expect("a file");
 }
 
