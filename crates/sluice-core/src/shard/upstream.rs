@@ -8,7 +8,7 @@ use sluice_proto::model::{
     RequestUpdate, ResetCode, StreamCount, Subscribe,
 };
 use sluice_proto::session::{CommandError, RequestEnd, Response};
-use sluice_proto::wire::Family;
+use sluice_proto::wire::{Dialect, Family};
 
 use super::origins::Asked;
 use super::{InStream, Role, Shard, TimerKey};
@@ -38,6 +38,7 @@ impl Shard {
         sources.sort_by_key(|asked| asked.session);
         sources.dedup_by_key(|asked| asked.session);
         let shown = track.shown_tokens();
+        let is_new = track.store.largest().is_none();
         let mut any = false;
         for Asked { session, origin, mut tokens } in sources {
             // A shard that offered the track brings objects already, or does once it is told.
@@ -56,11 +57,18 @@ impl Shard {
             if passes && tokens.is_empty() {
                 tokens = shown.clone();
             }
-            // The start is the live edge whatever viewers ask: their filters are applied here,
-            // and the past is fetched.
+            let is_named = |dialect: &Dialect| dialect.family == Family::Names;
+            let filter = match entry.session.dialect().is_some_and(is_named) {
+                // It has no FETCH. Asked again, it would bring groups that are here already, and
+                // they would be taken for new ones.
+                true if origin.is_some() && is_new => LocationFilter::RelativeGroup(1),
+                // The start is the live edge whatever viewers ask: their filters are applied here,
+                // and the past is fetched.
+                _ => LocationFilter::NextObject,
+            };
             let request = Subscribe {
                 track: key.name.clone(),
-                filter: LocationFilter::NextObject,
+                filter,
                 forward: Some(forward),
                 rendezvous_timeout: rendezvous,
                 new_group,

@@ -23,10 +23,10 @@ use super::requests::{Entry, Maker, Phase};
 use super::streams::Flow;
 use super::{CommandError, Response, Session, SessionEvent};
 use crate::model::{
-    DoneCode, FullTrackName, GroupOrder, Location, Priority, PublishDone, PublishNamespace,
-    Request, RequestCode, RequestError, RequestId, RequestKind, RequestOk, ResetCode, SendOrder,
-    SessionCode, SetupOptions, StreamCount, Subscribe, SubscribeOk, Token, TrackAlias,
-    TrackNamespace, TrackProperties, TrackSettings, message::clip_reason,
+    DoneCode, FullTrackName, GroupOrder, Location, LocationFilter, Priority, PublishDone,
+    PublishNamespace, Request, RequestCode, RequestError, RequestId, RequestKind, RequestOk,
+    ResetCode, SendOrder, SessionCode, SetupOptions, StreamCount, Subscribe, SubscribeOk, Token,
+    TrackAlias, TrackNamespace, TrackProperties, TrackSettings, message::clip_reason,
 };
 use crate::transport::Side;
 use crate::wire::{
@@ -483,7 +483,11 @@ impl Session {
         let is_subscribed = known.is_some_and(|track| track.track_id.is_some());
         let message = NamedMessage::Subscribe {
             track: track.clone(),
-            locations: Locations::NEXT_GROUP,
+            locations: match subscribe.filter {
+                LocationFilter::RelativeGroup(1) => Locations::NEWEST_GROUP,
+                // What deployed publishers do whatever they are asked.
+                _ => Locations::NEXT_GROUP,
+            },
             authorization: authorization_of(&subscribe.tokens).or(shown),
         };
         let mut bytes = BytesMut::new();

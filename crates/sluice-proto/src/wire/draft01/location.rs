@@ -62,6 +62,10 @@ impl Locations {
         end_object: Mark::None,
     };
 
+    /// The newest group from its start, and what follows it.
+    pub const NEWEST_GROUP: Locations =
+        Locations { start_group: Mark::Previous(0), ..Locations::NEXT_GROUP };
+
     pub(super) fn read(fields: &mut Fields<'_>) -> Reading<Locations> {
         Ok(Locations {
             start_group: Mark::read(fields, Field::Location)?,
@@ -138,6 +142,7 @@ mod tests {
         let previous = filter((Previous(1), Absolute(0)), OPEN);
         assert_eq!(previous, Ok(LocationFilter::RelativeGroup(2)));
         assert_eq!(Locations::NEXT_GROUP.filter(), Ok(LocationFilter::RelativeGroup(0)));
+        assert_eq!(Locations::NEWEST_GROUP.filter(), Ok(LocationFilter::RelativeGroup(1)));
         let group_3 = filter((Absolute(3), Absolute(0)), (Absolute(4), Absolute(0)));
         let end = RangeEnd { group: GroupId(3), object: None };
         assert_eq!(group_3, Ok(LocationFilter::Range(Location::new(3, 0), end)));
