@@ -46,7 +46,8 @@ pub(crate) fn run(bytes: &[u8]) {
 
 /// Of a peer that may do everything.
 fn named_setup() -> NamedMessage {
-    NamedMessage::ClientSetup { versions: vec![NAMED_VERSION], role: Some(Role::Both) }
+    let (versions, role) = (vec![NAMED_VERSION], Some(Role::Both));
+    NamedMessage::ClientSetup { versions, role, implementation: None }
 }
 
 struct World {
@@ -109,7 +110,8 @@ impl World {
             (Family::Names, Side::Client) => named_setup().encode(&mut out),
             (Family::Names, Side::Server) => {
                 let (version, role) = (NAMED_VERSION, Some(Role::Both));
-                NamedMessage::ServerSetup { version, role }.encode(&mut out)
+                let implementation = None;
+                NamedMessage::ServerSetup { version, role, implementation }.encode(&mut out)
             }
         };
         written.expect("every draft has a SETUP");

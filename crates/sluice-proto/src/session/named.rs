@@ -47,6 +47,8 @@ const TRACKS_MAX: usize = 4096;
 pub(super) struct Named {
     /// What the peer is.
     role: Option<Role>,
+    /// The program that it is, if it says so: then it reads more than deployed ones do.
+    implementation: Option<String>,
     /// Requests of the peer that are open or wait for an answer.
     asked: BTreeMap<Name, Asked>,
     names: BTreeMap<RequestId, Name>,
@@ -94,6 +96,11 @@ impl Named {
     /// Whether SUBSCRIBEs went out that have no limit of time yet.
     pub fn has_sent(&self) -> bool {
         !self.sent.is_empty()
+    }
+
+    /// Whether it may be told of ends: a deployed relay closes the session.
+    fn hears_of_ends(&self) -> bool {
+        self.role != Some(Role::Both) || self.implementation.is_some()
     }
 
     /// Whether a page waits for ANNOUNCE_OK, and would take anything else for it.
@@ -177,8 +184,14 @@ impl Session {
         }
         let kind = message.kind();
         match message {
-            NamedMessage::ClientSetup { versions, role } => self.named_client(&versions, role),
-            NamedMessage::ServerSetup { version, role } => self.named_server(version, role),
+            NamedMessage::ClientSetup { versions, role, implementation } => {
+                self.named.implementation = implementation;
+                self.named_client(&versions, role);
+            }
+            NamedMessage::ServerSetup { version, role, implementation } => {
+                self.named.implementation = implementation;
+                self.named_server(version, role);
+            }
             NamedMessage::Announce { namespace, authorization } => {
                 self.handle_announce(namespace, authorization, now);
             }
@@ -262,7 +275,9 @@ impl Session {
         };
         self.named.role = Some(role);
         let role = Some(role.mirrored());
-        self.say(&NamedMessage::ServerSetup { version: NAMED_VERSION, role });
+        let told = self.named.implementation.is_some();
+        let implementation = self.own_implementation().filter(|_| told);
+        self.say(&NamedMessage::ServerSetup { version: NAMED_VERSION, role, implementation });
         self.setup.note_sent();
         self.named_set_up();
     }
@@ -281,7 +296,9 @@ impl Session {
 
     fn named_set_up(&mut self) {
         self.setup.note_received();
-        self.events.push_back(SessionEvent::Ready(SetupOptions::default()));
+        let implementation = self.named.implementation.clone();
+        let options = SetupOptions { implementation, ..SetupOptions::default() };
+        self.events.push_back(SessionEvent::Ready(options));
         self.wake_all_streams();
     }
 
@@ -457,7 +474,8 @@ impl Session {
     /// CLIENT_SETUP. Who dials may want anything.
     pub(super) fn send_named_setup(&mut self) {
         let versions = vec![NAMED_VERSION];
-        self.say(&NamedMessage::ClientSetup { versions, role: Some(Role::Both) });
+        let (role, implementation) = (Some(Role::Both), self.own_implementation());
+        self.say(&NamedMessage::ClientSetup { versions, role, implementation });
         self.setup.note_sent();
     }
 
@@ -572,7 +590,7 @@ impl Session {
             }
             (other, _) => return Err(Inexpressible::Message(other.kind()).into()),
         };
-        if self.named.role != Some(Role::Both) {
+        if self.named.hears_of_ends() {
             self.say(&said);
         }
         Ok(())
@@ -618,7 +636,7 @@ impl Session {
 
     /// GOAWAY; whether it was said.
     pub(super) fn say_named_goaway(&mut self, uri: String) -> bool {
-        let says = self.named.role != Some(Role::Both);
+        let says = self.side == Side::Server && self.named.hears_of_ends();
         if says {
             self.say(&NamedMessage::Goaway { uri });
         }

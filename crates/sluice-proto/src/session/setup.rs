@@ -120,6 +120,7 @@ impl Session {
 
     fn our_options(&mut self, dialect: &'static Dialect) -> SetupOptions {
         let raw_client = self.side == Side::Client && self.info.carrier == Carrier::Quic;
+        let implementation = self.own_implementation();
         let config = &self.config;
         let limit = (dialect.requests == RequestTransport::ControlStream)
             .then(|| self.requests.grant(config.limits.requests_max as usize));
@@ -131,9 +132,14 @@ impl Session {
             token_cache_bytes: (cache > 0).then_some(cache),
             filter_ranges: None,
             request_updates: None,
-            implementation: Some(config.implementation.clone()).filter(|name| !name.is_empty()),
+            implementation,
             tokens: if self.side == Side::Client { config.tokens.clone() } else { Vec::new() },
         }
+    }
+
+    /// What this program says it is, if it says so.
+    pub(super) fn own_implementation(&self) -> Option<String> {
+        Some(self.config.implementation.clone()).filter(|name| !name.is_empty())
     }
 
     /// A SETUP arrived, in whichever form.

@@ -24,8 +24,16 @@ fn some(text: &'static str) -> Option<Bytes> {
 /// Bytes as the deployed programs write them, and what they mean.
 fn vectors() -> Vec<(&'static str, NamedMessage)> {
     let audio = || track("vc", "t1-audio");
-    let client = |role| NamedMessage::ClientSetup { versions: vec![VERSION], role: Some(role) };
-    let server = |role| NamedMessage::ServerSetup { version: VERSION, role: Some(role) };
+    let client = |role| NamedMessage::ClientSetup {
+        versions: vec![VERSION],
+        role: Some(role),
+        implementation: None,
+    };
+    let server = |role| NamedMessage::ServerSetup {
+        version: VERSION,
+        role: Some(role),
+        implementation: None,
+    };
     vec![
         ("4040 01 c0000000ff000001 01 00 01 01", client(Role::Publisher)),
         ("4040 01 c0000000ff000001 01 00 01 02", client(Role::Subscriber)),
@@ -33,6 +41,14 @@ fn vectors() -> Vec<(&'static str, NamedMessage)> {
         ("4041 c0000000ff000001 01 00 01 02", server(Role::Subscriber)),
         ("4041 c0000000ff000001 01 00 01 01", server(Role::Publisher)),
         ("4041 c0000000ff000001 01 00 01 03", server(Role::Both)),
+        (
+            "4040 01 c0000000ff000001 02 00 01 03 07 02 6869",
+            NamedMessage::ClientSetup {
+                versions: vec![VERSION],
+                role: Some(Role::Both),
+                implementation: Some("hi".into()),
+            },
+        ),
         (
             "06 02 7663 01 02 06 736563726574",
             NamedMessage::Announce { namespace: namespace("vc"), authorization: some("secret") },
@@ -136,7 +152,7 @@ fn what_nobody_knows_is_passed_over() {
     // A parameter of another type, in SETUP and elsewhere; ROLE with a length that is not its own;
     // the last of two counts; an authorization without a byte is none.
     let setup = hex("4040 02 c0000000ff000002 c0000000ff000001 03 01 02 2f6d 00 05 01 00 01 02");
-    let Ok(Some((NamedMessage::ClientSetup { versions, role }, _))) = decode(&setup) else {
+    let Ok(Some((NamedMessage::ClientSetup { versions, role, .. }, _))) = decode(&setup) else {
         panic!("CLIENT_SETUP is read");
     };
     assert_eq!((versions, role), (vec![0xff00_0002, VERSION], Some(Role::Subscriber)));

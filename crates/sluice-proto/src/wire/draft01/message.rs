@@ -39,6 +39,8 @@ mod code {
 mod parameter {
     pub(super) const ROLE: u64 = 0x00;
     pub(super) const AUTHORIZATION: u64 = 0x02;
+    /// MOQT_IMPLEMENTATION of drafts from 15 on. What does not know it skips it.
+    pub(super) const IMPLEMENTATION: u64 = 0x07;
 }
 
 /// What a peer is, by its own word.
@@ -135,6 +137,8 @@ pub enum NamedMessage {
         versions: Vec<u64>,
         /// What the client is.
         role: Option<Role>,
+        /// The program that it is. Deployed ones say and read nothing of it.
+        implementation: Option<String>,
     },
     /// SERVER_SETUP.
     ServerSetup {
@@ -142,6 +146,8 @@ pub enum NamedMessage {
         version: u64,
         /// What the server is.
         role: Option<Role>,
+        /// The program that it is, to a client that told its own.
+        implementation: Option<String>,
     },
     /// ANNOUNCE.
     Announce {
@@ -230,6 +236,7 @@ pub enum NamedMessage {
 #[derive(Default)]
 struct Parameters {
     role: Option<Role>,
+    implementation: Option<String>,
     authorization: Option<Bytes>,
 }
 
@@ -253,8 +260,9 @@ impl NamedMessage {
             code::CLIENT_SETUP => Self::read_client_setup(fields)?,
             code::SERVER_SETUP => {
                 let version = fields.int()?;
-                let role = read_parameters(fields, Kind::ServerSetup)?.role;
-                NamedMessage::ServerSetup { version, role }
+                let Parameters { role, implementation, .. } =
+                    read_parameters(fields, Kind::ServerSetup)?;
+                NamedMessage::ServerSetup { version, role, implementation }
             }
             code::ANNOUNCE => {
                 let namespace = read_namespace(fields, Kind::Announce)?;
@@ -314,8 +322,9 @@ impl NamedMessage {
             return Err(NamedViolation::TooManyVersions { count }.into());
         }
         let versions = (0..count).map(|_| fields.int()).collect::<Reading<_>>()?;
-        let role = read_parameters(fields, NamedKind::ClientSetup)?.role;
-        Ok(NamedMessage::ClientSetup { versions, role })
+        let Parameters { role, implementation, .. } =
+            read_parameters(fields, NamedKind::ClientSetup)?;
+        Ok(NamedMessage::ClientSetup { versions, role, implementation })
     }
 
     /// Appends the message; if it cannot be said, nothing.
@@ -330,18 +339,18 @@ impl NamedMessage {
 
     fn write(&self, out: &mut BytesMut) -> Result<(), Inexpressible> {
         match self {
-            NamedMessage::ClientSetup { versions, role } => {
+            NamedMessage::ClientSetup { versions, role, implementation } => {
                 put_int(code::CLIENT_SETUP, out)?;
                 put_int(versions.len() as u64, out)?;
                 for version in versions {
                     put_int(*version, out)?;
                 }
-                put_role(*role, out)
+                put_setup(*role, implementation.as_deref(), out)
             }
-            NamedMessage::ServerSetup { version, role } => {
+            NamedMessage::ServerSetup { version, role, implementation } => {
                 put_int(code::SERVER_SETUP, out)?;
                 put_int(*version, out)?;
-                put_role(*role, out)
+                put_setup(*role, implementation.as_deref(), out)
             }
             NamedMessage::Announce { namespace, authorization } => {
                 put_namespace(code::ANNOUNCE, namespace, out)?;
@@ -447,6 +456,10 @@ fn read_parameters(fields: &mut Fields<'_>, message: NamedKind) -> Reading<Param
                     role => return Err(NamedViolation::UnknownRole { role }.into()),
                 });
             }
+            parameter::IMPLEMENTATION if setup => {
+                let text = fields.text(message, Field::ParameterValue)?;
+                parameters.implementation = Some(String::from_utf8_lossy(&text).into_owned());
+            }
             parameter::AUTHORIZATION if !setup => {
                 let text = fields.text(message, Field::ParameterValue)?;
                 parameters.authorization = Some(text).filter(|text| !text.is_empty());
@@ -473,10 +486,20 @@ fn put_track(code: u64, track: &FullTrackName, out: &mut BytesMut) -> Result<(),
     put_text(track.name().as_bytes(), out)
 }
 
-fn put_role(role: Option<Role>, out: &mut BytesMut) -> Result<(), Inexpressible> {
-    let Some(role) = role else { return put_int(0, out) };
-    for number in [1, parameter::ROLE, 1, role.number()] {
-        put_int(number, out)?;
+fn put_setup(
+    role: Option<Role>,
+    implementation: Option<&str>,
+    out: &mut BytesMut,
+) -> Result<(), Inexpressible> {
+    put_int(u64::from(role.is_some()) + u64::from(implementation.is_some()), out)?;
+    if let Some(role) = role {
+        for number in [parameter::ROLE, 1, role.number()] {
+            put_int(number, out)?;
+        }
+    }
+    if let Some(implementation) = implementation {
+        put_int(parameter::IMPLEMENTATION, out)?;
+        put_text(implementation.as_bytes(), out)?;
     }
     Ok(())
 }
