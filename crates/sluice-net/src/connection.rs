@@ -21,6 +21,7 @@ use crate::congestion::{self, send_window_bytes};
 use crate::dial::Via;
 use crate::net::{ConnectionKey, NetEvent, Shared};
 use crate::quic_streams;
+use crate::stream_credit::StreamCredit;
 use crate::timers::TimerSlot;
 use crate::tls::ALPN_H3;
 use crate::web::codes::{self, HttpCode};
@@ -68,6 +69,8 @@ pub(crate) struct Connection {
     pub(crate) drained: bool,
     /// The owner has heard of the end, or never of the beginning.
     pub(crate) told_closed: bool,
+    /// Streams that the peer may have open.
+    pub(crate) stream_credit: StreamCredit,
     /// Written since the library was last asked for everything it has to send.
     pub(crate) written_bytes: u64,
     opening: Opening,
@@ -96,6 +99,7 @@ impl Connection {
             counted_as_handshake: true,
             drained: false,
             told_closed: false,
+            stream_credit: StreamCredit::default(),
             written_bytes: 0,
             opening,
             life: Life::Opening { deadline: now + limits.handshake_timeout },
@@ -342,6 +346,9 @@ impl Connection {
     }
 
     fn handle_stream_event(&mut self, event: StreamEvent, now: Instant) {
+        if let StreamEvent::Opened { dir } = event {
+            self.stream_credit.widen(&mut self.quic, dir);
+        }
         if let Layer::Web(web) = &mut self.layer {
             let mut wire = Wire { now, quic: &mut self.quic, events: &mut self.events };
             return web.handle_event(&mut wire, event);

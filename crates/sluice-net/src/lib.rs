@@ -84,6 +84,7 @@ mod congestion;
 mod connection;
 mod net;
 mod quic_streams;
+mod stream_credit;
 mod timers;
 mod transport;
 mod web;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use quinn_proto::{Dir, SendDatagramError, VarInt};
+use quinn_proto::{SendDatagramError, VarInt};
 use sluice_proto::transport::{
     DatagramError, PathStats, PeerCredit, PeerInfo, Read, StreamError, StreamId, StreamKind,
     Transport, TransportEvent, Written,
@@ -177,8 +177,7 @@ impl Transport for ConnTransport<'_> {
         let uni_streams = credit.uni_streams.saturating_add(more_uni);
         let bidi_streams = credit.bidi_streams.saturating_add(more_bidi);
         let quic = &mut self.connection.quic;
-        quic.set_max_concurrent_streams(Dir::Uni, uni_streams.into());
-        quic.set_max_concurrent_streams(Dir::Bi, bidi_streams.into());
+        self.connection.stream_credit.allow(quic, uni_streams, bidi_streams);
         quic.set_receive_window(credit.window_bytes.into());
     }
 

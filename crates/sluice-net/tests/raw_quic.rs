@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_net::{NetEvent, NetLimits};
 use sluice_proto::transport::{
-    Carrier, CloseReason, DatagramError, Side, StreamError, StreamKind, Transport, TransportEvent,
+    Carrier, CloseReason, DatagramError, PeerCredit, Side, StreamError, StreamKind, Transport,
+    TransportEvent,
 };
-use support::{GENEROUS, World, limits, raw, read, write};
+use support::{GENEROUS, World, limits, open_all, raw, read, write};
 
 #[test]
 fn the_best_protocol_that_both_know_is_chosen() {
@@ -188,6 +189,26 @@ fn without_stream_credit_open_waits_for_available() {
     let mut client = world.client();
     let more = std::iter::from_fn(|| client.open(StreamKind::Uni)).count();
     assert_eq!(streams.len() + more, GENEROUS.uni_streams as usize);
+}
+
+#[test]
+fn streams_are_granted_as_they_are_used_until_all_that_are_allowed() {
+    let mut world = World::raw();
+    let allowed = PeerCredit { uni_streams: 500, bidi_streams: 300, ..GENEROUS };
+    world.server().set_credit(allowed);
+    world.settle();
+    for (kind, allowed) in [(StreamKind::Uni, 500), (StreamKind::Bidi, 300)] {
+        let mut all = open_all(&mut world, kind);
+        assert!((1..allowed).contains(&all), "{all} at once");
+        loop {
+            world.settle();
+            match open_all(&mut world, kind) {
+                0 => break,
+                more => all += more,
+            }
+        }
+        assert_eq!(all, allowed, "{kind:?}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use sluice_net::{
     ConnTransport, ConnectionKey, EcnCodepoint, Net, NetConfig, NetEvent, NetLimits, NetSecrets,
 };
 use sluice_proto::transport::{
-    CloseReason, PeerCredit, PeerInfo, Read, StreamId, Transport, TransportEvent,
+    CloseReason, PeerCredit, PeerInfo, Read, StreamId, StreamKind, Transport, TransportEvent,
 };
 
 pub const LATENCY: Duration = Duration::from_millis(10);
@@ -274,6 +274,17 @@ pub fn read(transport: &mut impl Transport, stream: StreamId) -> (Vec<u8>, bool)
             Read::Blocked => return (all, false),
         }
     }
+}
+
+/// Opens and uses all streams that the client may open now.
+pub fn open_all(world: &mut World, kind: StreamKind) -> usize {
+    let mut client = world.client();
+    let opened = std::iter::from_fn(|| {
+        let stream = client.open(kind)?;
+        write(&mut client, stream, b"x");
+        Some(())
+    });
+    opened.count()
 }
 
 pub const GENEROUS: PeerCredit =
