@@ -13,6 +13,8 @@
 //! | `peers` | installs relays of others, to compare with |
 //! | `floor` | what sending costs on the bare QUIC library |
 //! | `compare` | Sluice, the floor and the peers in turns; writes `docs/benchmarks.md` |
+//! | `idle` | memory of viewers and tracks that only wait |
+//! | `soak` | minutes of mixed load: nothing lost, nothing grown, no error |
 //! | `layers` | checks that crates depend only downwards |
 //! | `licences` | checks licences, sources and version floors of all dependencies |
 //! | `tidy` | checks rules of the code that the compiler does not know |
@@ -42,6 +44,8 @@ const USAGE: &str = "usage: cargo xtask <task>
   floor    [--seconds N]: what sending costs on the bare QUIC library
   compare  Sluice, the floor and peers in turns, into docs/benchmarks.md:
            [--only NAME,…] [--rounds N] [--seconds N]; --short only shows that it works
+  idle     memory of 1,000 and 10,000 viewers, and tracks, that only wait; --short shows that it works
+  soak     [--minutes N]: 10 minutes of mixed load; nothing lost, nothing grown, no error; --short
   layers   do crates depend only downwards?
   licences may we use what we use?
   tidy     rules of the code that the compiler does not know";
@@ -62,6 +66,8 @@ fn main() -> Result<()> {
         ["peers", ref options @ ..] => bench::peers(options),
         ["floor", ref options @ ..] => bench::floor(options),
         ["compare", ref options @ ..] => bench::compare(options),
+        ["idle", ref options @ ..] => bench::idle(options),
+        ["soak", ref options @ ..] => bench::soak(options),
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
         ["licences"] => licences::check(),

@@ -1,7 +1,10 @@
 //! What the threads of a run share.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use crate::meter::Times;
 
 /// Where a run stands. Each phase follows the one before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -49,6 +52,8 @@ pub struct Control {
     pub failed: AtomicUsize,
     /// Objects that arrived.
     pub delivered: AtomicU64,
+    /// How late objects were that came since this was last looked at.
+    recent: Mutex<Times>,
     /// Objects of each track that were published.
     pub published: Vec<AtomicU64>,
 }
@@ -64,6 +69,7 @@ impl Control {
             finished: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
+            recent: Mutex::new(Times::default()),
             published: (0..tracks).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -76,6 +82,11 @@ impl Control {
     /// Goes on to a phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// How late objects were that came since this was last looked at.
+    pub fn recent(&self) -> MutexGuard<'_, Times> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Objects of a track that were published.

@@ -4,8 +4,8 @@
 //! [`Report`]. It knows relays by their address alone, so any relay can be measured; given the
 //! relay's process id it also reads what the relay costs from the system.
 //!
-//! One thread publishes; one or more others, each with a socket of its own, hold the viewers. Each
-//! thread drives its connections as a relay's shard would, without an async runtime, so that a core
+//! One thread publishes, one fetches, and one or more others hold the viewers. Each
+//! has a socket of its own and drives its connections as a relay's shard would, without an async runtime, so that a core
 //! of load is worth more than a core of relay.
 //!
 //! - [`load`] says what is asked of the relay.
@@ -13,6 +13,7 @@
 //! - [`meter`] counts what arrives.
 //! - [`process`] reads what another process uses.
 //! - [`report`] is the result, for people and for machines.
+//! - [`series`] is what happened second by second.
 //! - [`floor`] sends the same payloads without a relay: what any relay on this QUIC library costs at least.
 
 pub mod floor;
@@ -20,9 +21,11 @@ pub mod load;
 pub mod meter;
 pub mod process;
 pub mod report;
+pub mod series;
 pub mod stamp;
 
 mod control;
+mod fetcher;
 mod fleet;
 mod publisher;
 mod run;

@@ -27,7 +27,7 @@ pub struct Load {
     pub tracks: usize,
     /// Connections that subscribe.
     pub viewers: usize,
-    /// Tracks that each viewer takes; viewer *n* begins with track *n*.
+    /// Tracks that each viewer takes; viewers take turns through all tracks.
     pub tracks_per_viewer: usize,
     /// Payload of an object.
     pub object_bytes: usize,
@@ -37,8 +37,16 @@ pub struct Load {
     pub group_objects: u64,
     /// Whether objects are sent as datagrams, not on a stream for each group.
     pub datagrams: bool,
-    /// Viewers besides the others that subscribe and then stop reading.
+    /// Viewers besides the others that subscribe and then hardly read, or not at all.
     pub slow_viewers: usize,
+    /// Bytes that each of them reads in a second; with 0 they read nothing.
+    pub slow_bytes: u32,
+    /// Viewers besides the others that stop each stream after its first object.
+    pub stopping_viewers: usize,
+    /// Connections that fetch every group of a track when it is past.
+    pub fetch_readers: usize,
+    /// Whether nothing is published: what viewers and tracks cost that only wait.
+    pub idle: bool,
     /// Viewers besides the others that come each second; each leaves after a second.
     pub joins_per_second: f64,
     /// Threads that hold viewers, each with its own socket.
@@ -73,6 +81,8 @@ impl Load {
             Some("an object has at least 16 bytes, which say when it was sent")
         } else if !sane || self.group_objects == 0 || self.threads == 0 {
             Some("rate, group length and threads are more than 0, and the rate at most 1,000,000")
+        } else if self.fetch_readers > 0 && self.viewers == 0 {
+            Some("fetch readers read what a viewer made the relay hold: at least one is needed")
         } else if self.duration.is_zero() {
             Some("the time that is measured is more than 0")
         } else {

@@ -39,6 +39,11 @@ impl Times {
         Duration::from_micros(self.0.value_at_quantile(part))
     }
 
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Those of another, too.
     pub fn add(&mut self, other: &Times) {
         self.0.add(&other.0).expect("both have the same range");
@@ -105,17 +110,15 @@ impl Arrivals {
     }
 }
 
-/// What one thread's viewers saw.
+/// What viewers of one kind saw.
 #[derive(Clone, Debug, Default)]
-pub struct Meter {
+pub struct Crowd {
     /// Objects while it was measured.
     pub objects: u64,
     /// Their payload.
     pub bytes: u64,
     /// From when an object was due until all of it was there, while it was measured.
     pub latency: Times,
-    /// From the first packet of a new viewer until it had all of an object.
-    pub join: Times,
     /// Objects that never came, over the whole run.
     pub lost: u64,
     /// That came twice.
@@ -124,22 +127,17 @@ pub struct Meter {
     pub reordered: u64,
     /// Streams that were reset.
     pub resets: u64,
-    /// Connections that ended too early, with what they said.
-    pub failures: Vec<String>,
 }
 
-impl Meter {
-    /// Adds what another thread saw.
-    pub fn add(&mut self, other: Meter) {
+impl Crowd {
+    fn add(&mut self, other: &Crowd) {
         self.objects += other.objects;
         self.bytes += other.bytes;
         self.latency.add(&other.latency);
-        self.join.add(&other.join);
         self.lost += other.lost;
         self.duplicates += other.duplicates;
         self.reordered += other.reordered;
         self.resets += other.resets;
-        self.failures.extend(other.failures);
     }
 
     /// Adds a track that is over, of which `lost` objects are missing.
@@ -147,6 +145,55 @@ impl Meter {
         self.lost += lost;
         self.duplicates += arrivals.duplicates;
         self.reordered += arrivals.reordered;
+    }
+}
+
+/// What fetch readers got.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    /// Groups that were asked for and answered to the end.
+    pub groups: u64,
+    /// Objects that came and were the right ones.
+    pub objects: u64,
+    /// Of them, those that came while it was measured.
+    pub measured: u64,
+    /// That did not come, were not the right ones, or came out of order.
+    pub wrong: u64,
+    /// From a request until the last byte of its answer.
+    pub time: Times,
+    /// Connections that ended too early, and what was refused.
+    pub failures: Vec<String>,
+}
+
+/// What one thread's viewers saw.
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    /// Viewers that take everything.
+    pub steady: Crowd,
+    /// Viewers that came and left meanwhile.
+    pub guests: Crowd,
+    /// Viewers that hardly read.
+    pub slow: Crowd,
+    /// Viewers that stop streams.
+    pub stopping: Crowd,
+    /// From the first packet of a new viewer until it had all of an object.
+    pub join: Times,
+    /// From its SUBSCRIBE until it had all of an object.
+    pub first_object: Times,
+    /// Connections that ended too early, with what they said.
+    pub failures: Vec<String>,
+}
+
+impl Meter {
+    /// Adds what another thread saw.
+    pub fn add(&mut self, other: Meter) {
+        self.steady.add(&other.steady);
+        self.guests.add(&other.guests);
+        self.slow.add(&other.slow);
+        self.stopping.add(&other.stopping);
+        self.join.add(&other.join);
+        self.first_object.add(&other.first_object);
+        self.failures.extend(other.failures);
     }
 }
 

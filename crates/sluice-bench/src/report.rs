@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::load::{Load, Relay};
-use crate::meter::{Meter, Times};
+use crate::meter::{Crowd, Fetched, Meter, Times};
+use crate::series::Sample;
 
 /// Part of a core above which the load itself is the limit.
 const BUSY: f64 = 0.9;
@@ -29,7 +30,7 @@ pub struct Cost {
 }
 
 /// Percentiles of a time, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// How many times were measured.
     pub count: u64,
@@ -56,8 +57,51 @@ impl Percentiles {
     }
 }
 
+/// What viewers besides the steady ones got.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Others {
+    /// Objects in the measured time.
+    pub objects: u64,
+    /// Objects that never came, over the whole run; who would not read is not asked.
+    pub lost: u64,
+    /// That came twice.
+    pub duplicates: u64,
+    /// That a later one of their track had overtaken.
+    pub reordered: u64,
+    /// Streams that were reset.
+    pub resets: u64,
+    /// From when an object was due until it was there.
+    pub latency: Percentiles,
+}
+
+impl Others {
+    fn of(crowd: &Crowd) -> Others {
+        Others {
+            objects: crowd.objects,
+            lost: crowd.lost,
+            duplicates: crowd.duplicates,
+            reordered: crowd.reordered,
+            resets: crowd.resets,
+            latency: Percentiles::of(&crowd.latency),
+        }
+    }
+}
+
+/// What fetch readers got.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fetches {
+    /// Groups that were asked for and answered to the end, over the whole run.
+    pub groups: u64,
+    /// Objects that came and were the right ones.
+    pub objects: u64,
+    /// Objects that did not come, and groups with wrong ones.
+    pub wrong: u64,
+    /// From a request until the end of its answer.
+    pub time: Percentiles,
+}
+
 /// What the relay used. Only with its process id.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RelayCost {
     /// CPU time for each object delivered to a viewer, in microseconds.
     pub cpu_us_per_object: f64,
@@ -69,12 +113,16 @@ pub struct RelayCost {
     pub bytes_per_idle_viewer: f64,
     /// Memory that each viewer added in the end.
     pub bytes_per_active_viewer: f64,
+    /// Memory with publishers alone.
+    pub empty_bytes: u64,
+    /// Memory with all viewers, before the first object.
+    pub idle_bytes: u64,
     /// Memory in the end.
     pub resident_bytes: u64,
 }
 
 /// The result of one run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The relay's address.
     pub relay: String,
@@ -82,13 +130,14 @@ pub struct Report {
     pub load: String,
     /// Seconds that were measured.
     pub seconds: f64,
-    /// Objects that viewers got in them.
+    /// Objects that viewers got in them: who takes everything, and who comes and goes.
     pub objects: u64,
     /// Their payload.
     pub bytes: u64,
     /// Objects that should have come in them.
     pub objects_wanted: u64,
-    /// Objects that never came, over the whole run.
+    /// Objects that never came, over the whole run. This and what follows is of viewers that
+    /// take everything from beginning to end.
     pub lost: u64,
     /// That came twice.
     pub duplicates: u64,
@@ -100,6 +149,18 @@ pub struct Report {
     pub latency: Percentiles,
     /// From a new viewer's first packet until it had all of an object.
     pub join: Percentiles,
+    /// From its SUBSCRIBE until it had all of an object.
+    pub first_object: Percentiles,
+    /// Viewers that came and left meanwhile.
+    pub guests: Others,
+    /// Viewers that hardly read.
+    pub slow: Others,
+    /// Viewers that stop each stream after its first object.
+    pub stopping: Others,
+    /// Fetch readers.
+    pub fetches: Fetches,
+    /// Second by second.
+    pub series: Vec<Sample>,
     /// What the relay used, if its process was given.
     pub cost: Option<RelayCost>,
     /// How late objects were written: this is the load's own fault, and part of the latency.
@@ -118,6 +179,7 @@ impl Report {
         relay: &Relay,
         meter: &Meter,
         late: &Times,
+        fetched: &Fetched,
         cost: Cost,
     ) -> Report {
         let seconds = cost.measured.as_secs_f64();
@@ -126,21 +188,40 @@ impl Report {
             relay: relay.target.to_string(),
             load: describe(load),
             seconds,
-            objects: meter.objects,
-            bytes: meter.bytes,
-            objects_wanted: (taken * load.rate * seconds) as u64,
-            lost: meter.lost,
-            duplicates: meter.duplicates,
-            reordered: meter.reordered,
-            resets: meter.resets,
-            latency: Percentiles::of(&meter.latency),
+            objects: meter.steady.objects + meter.guests.objects,
+            bytes: meter.steady.bytes + meter.guests.bytes,
+            objects_wanted: if load.idle { 0 } else { (taken * load.rate * seconds) as u64 },
+            lost: meter.steady.lost,
+            duplicates: meter.steady.duplicates,
+            reordered: meter.steady.reordered,
+            resets: meter.steady.resets,
+            latency: Percentiles::of(&meter.steady.latency),
             join: Percentiles::of(&meter.join),
-            cost: cost.threads.as_ref().map(|threads| relay_cost(load, meter, threads, &cost)),
+            first_object: Percentiles::of(&meter.first_object),
+            guests: Others::of(&meter.guests),
+            slow: Others::of(&meter.slow),
+            stopping: Others::of(&meter.stopping),
+            fetches: Fetches {
+                groups: fetched.groups,
+                objects: fetched.objects,
+                wrong: fetched.wrong,
+                time: Percentiles::of(&fetched.time),
+            },
+            series: Vec::new(),
+            cost: cost
+                .threads
+                .as_ref()
+                .map(|threads| relay_cost(load, meter, fetched, threads, &cost)),
             publish_late: Percentiles::of(late),
             own_core: cost.own_busiest.as_secs_f64() / seconds,
             failed: 0,
             failures: Vec::new(),
         }
+    }
+
+    /// Whether everyone who read got everything.
+    pub fn is_whole(&self) -> bool {
+        [self.lost, self.guests.lost, self.fetches.wrong, self.failed as u64] == [0; 4]
     }
 
     /// Whether the figures say more of the load's limits than of the relay's.
@@ -149,16 +230,28 @@ impl Report {
     }
 }
 
-fn relay_cost(load: &Load, meter: &Meter, threads: &[Duration], cost: &Cost) -> RelayCost {
+fn relay_cost(
+    load: &Load,
+    meter: &Meter,
+    fetched: &Fetched,
+    threads: &[Duration],
+    cost: &Cost,
+) -> RelayCost {
+    // What a relay delivers to slow ones costs it as much.
+    let crowds = [&meter.steady, &meter.guests, &meter.slow, &meter.stopping];
+    let objects = crowds.iter().map(|crowd| crowd.objects).sum::<u64>() + fetched.measured;
+    let bytes = crowds.iter().map(|crowd| crowd.bytes).sum::<u64>()
+        + fetched.measured * load.object_bytes as u64;
     let cpu: Duration = threads.iter().sum();
     let seconds = cost.measured.as_secs_f64();
-    let per = |value: f64, of: u64| if of == 0 { f64::NAN } else { value / of as f64 };
-    let viewers = (load.viewers + load.slow_viewers) as u64;
+    // JSON has no word for what is not known.
+    let per = |value: f64, of: u64| if of == 0 { 0.0 } else { value / of as f64 };
+    let viewers = (load.viewers + load.slow_viewers + load.stopping_viewers) as u64;
     let empty = cost.empty_bytes.unwrap_or_default();
     let added = |bytes: Option<u64>| bytes.unwrap_or_default().saturating_sub(empty) as f64;
     RelayCost {
-        cpu_us_per_object: per(cpu.as_secs_f64() * 1e6, meter.objects),
-        cpu_s_per_gigabyte: per(cpu.as_secs_f64() * 1e9, meter.bytes),
+        cpu_us_per_object: per(cpu.as_secs_f64() * 1e6, objects),
+        cpu_s_per_gigabyte: per(cpu.as_secs_f64() * 1e9, bytes),
         cores: threads
             .iter()
             .map(|thread| thread.as_secs_f64() / seconds)
@@ -166,12 +259,20 @@ fn relay_cost(load: &Load, meter: &Meter, threads: &[Duration], cost: &Cost) -> 
             .collect(),
         bytes_per_idle_viewer: per(added(cost.idle_bytes), viewers),
         bytes_per_active_viewer: per(added(cost.active_bytes), viewers),
+        empty_bytes: empty,
+        idle_bytes: cost.idle_bytes.unwrap_or_default(),
         resident_bytes: cost.active_bytes.unwrap_or_default(),
     }
 }
 
 fn describe(load: &Load) -> String {
     let Load { viewers, tracks_per_viewer, object_bytes, rate, slow_viewers, .. } = load;
+    if load.idle {
+        return format!(
+            "{} tracks, {viewers} viewers of {tracks_per_viewer}, idle",
+            load.tracks_total()
+        );
+    }
     let how = if load.datagrams {
         "datagrams".to_owned()
     } else {
@@ -184,8 +285,17 @@ fn describe(load: &Load) -> String {
     if *slow_viewers > 0 {
         text.push_str(&format!(", {slow_viewers} slow viewers"));
     }
+    if *slow_viewers > 0 && load.slow_bytes > 0 {
+        text.push_str(&format!(" of {} B/s", load.slow_bytes));
+    }
+    if load.stopping_viewers > 0 {
+        text.push_str(&format!(", {} that stop streams", load.stopping_viewers));
+    }
     if load.joins_per_second > 0.0 {
         text.push_str(&format!(", {} joins/s", load.joins_per_second));
+    }
+    if load.fetch_readers > 0 {
+        text.push_str(&format!(", {} fetch readers", load.fetch_readers));
     }
     text
 }
@@ -204,6 +314,17 @@ impl fmt::Display for Percentiles {
             millis(p90_us),
             millis(p99_us),
             millis(max_us),
+        )
+    }
+}
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Others { objects, lost, duplicates, reordered, resets, latency } = self;
+        write!(
+            f,
+            "{objects} objects, {lost} lost, {duplicates} twice, {reordered} out of order, \
+             {resets} streams reset; {latency}"
         )
     }
 }
@@ -230,6 +351,23 @@ impl fmt::Display for Report {
         row(f, "latency", &self.latency)?;
         if self.join.count > 0 {
             row(f, "join", &format!("{} ({} joins)", self.join, self.join.count))?;
+            row(f, "  SUBSCRIBE", &format!("{} until the first object", self.first_object))?;
+        }
+        let others = [
+            ("guests", &self.guests, self.join.count > 0),
+            ("slow", &self.slow, self.load.contains("slow viewers")),
+            ("stopping", &self.stopping, self.load.contains("that stop streams")),
+        ];
+        for (name, others, _) in others.iter().filter(|(_, _, are_there)| *are_there) {
+            row(f, name, others)?;
+        }
+        if self.fetches.time.count > 0 || self.fetches.wrong > 0 {
+            let Fetches { groups, objects, wrong, time } = &self.fetches;
+            row(
+                f,
+                "fetches",
+                &format!("{groups} groups, {objects} objects, {wrong} wrong; {time}"),
+            )?;
         }
         if let Some(cost) = &self.cost {
             let cores: Vec<String> = cost.cores.iter().map(|core| format!("{core:.2}")).collect();
@@ -287,13 +425,19 @@ mod tests {
             group_objects: 50,
             datagrams: false,
             slow_viewers: 2,
+            slow_bytes: 0,
+            stopping_viewers: 0,
+            fetch_readers: 0,
+            idle: false,
             joins_per_second: 0.0,
             threads: 1,
             warmup: Duration::ZERO,
             duration: Duration::from_secs(2),
             setup: Duration::from_secs(1),
         };
-        let meter = Meter { objects: 1000, bytes: 1_000_000, ..Meter::default() };
+        let steady = Crowd { objects: 900, bytes: 900_000, ..Crowd::default() };
+        let slow = Crowd { objects: 100, bytes: 100_000, ..Crowd::default() };
+        let meter = Meter { steady, slow, ..Meter::default() };
         let threads = [Duration::from_millis(18), Duration::from_millis(2), Duration::ZERO];
         let cost = Cost {
             measured: Duration::from_secs(2),
@@ -302,7 +446,7 @@ mod tests {
             active_bytes: Some(1_500_000),
             ..Cost::default()
         };
-        let cost = relay_cost(&load, &meter, &threads, &cost);
+        let cost = relay_cost(&load, &meter, &Fetched::default(), &threads, &cost);
         assert!((cost.cpu_us_per_object - 20.0).abs() < 1e-9);
         assert!((cost.cpu_s_per_gigabyte - 20.0).abs() < 1e-9);
         assert_eq!(cost.cores, [0.009, 0.001]);

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use sluice_client::ConnectError;
 
 use crate::control::{Control, Phase};
+use crate::fetcher;
 use crate::load::{Load, Relay};
-use crate::meter::Meter;
+use crate::meter::{Fetched, Meter};
 use crate::process::{self, Usage};
 use crate::publisher::{self, Published};
 use crate::report::{Cost, Report};
+use crate::series::Series;
 use crate::viewer;
 
 /// Between two looks at how far a run is.
@@ -73,6 +75,13 @@ pub struct Progress {
 struct Threads {
     publisher: JoinHandle<Result<Published, BenchError>>,
     viewers: Vec<JoinHandle<Result<Meter, BenchError>>>,
+    reader: Option<JoinHandle<Result<Fetched, BenchError>>>,
+}
+
+/// Who looks while time passes.
+struct Watch<'a> {
+    look: &'a mut dyn FnMut(Progress),
+    series: Series,
 }
 
 /// Puts the load on the relay and measures. `look` is called several times a second.
@@ -88,13 +97,18 @@ pub fn run(
     getrandom::fill(&mut number).map_err(io::Error::other)?;
     let name = format!("{:08x}", u32::from_be_bytes(number));
     let control = Arc::new(Control::new(load.tracks_total()));
-    let mut threads =
-        Threads { publisher: publish(relay, load, &name, &control)?, viewers: vec![] };
-    let measured = measure(relay, load, &name, &control, &mut threads, &mut look);
-    let (meter, published) = threads.end(&control)?;
-    let failures = [&published.failures[..], &meter.failures[..]].concat();
+    let mut threads = Threads {
+        publisher: publish(relay, load, &name, &control)?,
+        viewers: vec![],
+        reader: None,
+    };
+    let mut watch = Watch { look: &mut look, series: Series::new(relay.pid) };
+    let measured = measure(relay, load, &name, &control, &mut threads, &mut watch);
+    let (meter, published, fetched) = threads.end(&control)?;
+    let failures = [&published.failures[..], &meter.failures[..], &fetched.failures[..]].concat();
     let cost = measured.map_err(|error| explain(error, &failures))?;
-    let mut report = Report::new(load, relay, &meter, &published.late, cost);
+    let mut report = Report::new(load, relay, &meter, &published.late, &fetched, cost);
+    report.series = watch.series.into_samples();
     report.failed = control.failed.load(Ordering::Relaxed);
     report.failures = failures.into_iter().take(FAILURES_MAX).collect();
     Ok(report)
@@ -135,13 +149,28 @@ fn view(
     (0..load.threads).map(begin).collect()
 }
 
+fn read(
+    relay: &Relay,
+    load: &Load,
+    name: &str,
+    control: &Arc<Control>,
+) -> io::Result<Option<JoinHandle<Result<Fetched, BenchError>>>> {
+    if load.fetch_readers == 0 || load.idle {
+        return Ok(None);
+    }
+    let (relay, load, name) = (relay.clone(), load.clone(), name.to_owned());
+    let control = control.clone();
+    let work = move || fetcher::fetch(&relay, &load, &name, &control);
+    thread::Builder::new().name("fetch-readers".into()).spawn(work).map(Some)
+}
+
 fn measure(
     relay: &Relay,
     load: &Load,
     name: &str,
     control: &Arc<Control>,
     threads: &mut Threads,
-    look: &mut impl FnMut(Progress),
+    watch: &mut Watch<'_>,
 ) -> Result<Cost, BenchError> {
     let usage = || match relay.pid {
         Some(pid) => process::usage(pid).map(Some).ok_or(BenchError::Process(pid)),
@@ -149,27 +178,38 @@ fn measure(
     };
     let own = || process::usage(std::process::id()).unwrap_or_default();
     let announced = || control.announced.load(Ordering::Relaxed);
-    await_count("publishers", load.publishers, load.setup, announced, threads, control, look)?;
+    await_count("publishers", load.publishers, load.setup, announced, threads, control, watch)?;
     let empty = usage()?;
     threads.viewers = view(relay, load, name, control)?;
-    let wanted = (load.viewers + load.slow_viewers) * load.tracks_per_viewer;
+    threads.reader = read(relay, load, name, control)?;
+    let viewers = load.viewers + load.slow_viewers + load.stopping_viewers;
+    let wanted = viewers * load.tracks_per_viewer;
     let subscribed = || control.subscribed.load(Ordering::Relaxed);
-    await_count("subscriptions", wanted, load.setup, subscribed, threads, control, look)?;
-    let idle = usage()?;
-    control.enter(Phase::Warm);
-    pass(load.warmup, threads, control, look)?;
+    await_count("subscriptions", wanted, load.setup, subscribed, threads, control, watch)?;
+    let mut idle = usage()?;
+    if !load.idle {
+        control.enter(Phase::Warm);
+    }
+    pass(load.warmup, threads, control, watch)?;
     let (before, own_before) = (usage()?, own());
+    if load.idle {
+        // What only connecting took is given back by now.
+        idle.clone_from(&before);
+    } else {
+        control.enter(Phase::Measure);
+    }
+    watch.series.begin();
     let began = Instant::now();
-    control.enter(Phase::Measure);
-    pass(load.duration, threads, control, look)?;
+    pass(load.duration, threads, control, watch)?;
     let (after, own_after) = (usage()?, own());
+    watch.series.end();
     control.enter(Phase::Quiet);
     let measured = began.elapsed();
-    pass(QUIET, threads, control, look)?;
+    pass(QUIET, threads, control, watch)?;
     control.enter(Phase::Drain);
     let until = Instant::now() + DRAIN;
     while control.finished.load(Ordering::Relaxed) < load.viewers && Instant::now() < until {
-        pass(LOOK, threads, control, look)?;
+        pass(LOOK, threads, control, watch)?;
     }
     let busiest = own_after.since(&own_before).first().copied().unwrap_or_default();
     let resident = |usage: &Option<Usage>| usage.as_ref().map(|usage| usage.resident_bytes);
@@ -191,7 +231,7 @@ fn await_count(
     there: impl Fn() -> usize,
     threads: &Threads,
     control: &Control,
-    look: &mut impl FnMut(Progress),
+    watch: &mut Watch<'_>,
 ) -> Result<(), BenchError> {
     let until = Instant::now() + longest;
     loop {
@@ -204,7 +244,7 @@ fn await_count(
             let after = control.start.elapsed();
             return Err(BenchError::Setup { what, there, wanted, after, why: String::new() });
         }
-        pass(LOOK, threads, control, look)?;
+        pass(LOOK, threads, control, watch)?;
     }
 }
 
@@ -213,15 +253,17 @@ fn pass(
     time: Duration,
     threads: &Threads,
     control: &Control,
-    look: &mut impl FnMut(Progress),
+    watch: &mut Watch<'_>,
 ) -> Result<(), BenchError> {
     let until = Instant::now() + time;
     loop {
         let viewers_ended = threads.viewers.iter().any(JoinHandle::is_finished);
-        if threads.publisher.is_finished() || viewers_ended {
+        let reader_ended = threads.reader.as_ref().is_some_and(JoinHandle::is_finished);
+        if threads.publisher.is_finished() || viewers_ended || reader_ended {
             return Err(BenchError::Thread);
         }
-        look(Progress {
+        watch.series.look(control);
+        (watch.look)(Progress {
             subscribed: control.subscribed.load(Ordering::Relaxed),
             delivered: control.delivered.load(Ordering::Relaxed),
             elapsed: control.start.elapsed(),
@@ -236,15 +278,20 @@ fn pass(
 
 impl Threads {
     /// Ends them, and tells what all of them saw. The error of one that failed is the run's.
-    fn end(self, control: &Control) -> Result<(Meter, Published), BenchError> {
+    fn end(self, control: &Control) -> Result<(Meter, Published, Fetched), BenchError> {
         control.enter(Phase::Leave);
         let viewers: Vec<_> = self.viewers.into_iter().map(JoinHandle::join).collect();
+        let reader = self.reader.map(JoinHandle::join);
         control.enter(Phase::Stop);
         let published = self.publisher.join().map_err(|_| BenchError::Thread)??;
         let mut meter = Meter::default();
         for seen in viewers {
             meter.add(seen.map_err(|_| BenchError::Thread)??);
         }
-        Ok((meter, published))
+        let fetched = match reader {
+            Some(seen) => seen.map_err(|_| BenchError::Thread)??,
+            None => Fetched::default(),
+        };
+        Ok((meter, published, fetched))
     }
 }

@@ -6,28 +6,36 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sluice_proto::model::{LocationFilter, Request, RequestId, SessionCode, Subscribe};
+use sluice_proto::model::{LocationFilter, Request, RequestId, ResetCode, SessionCode, Subscribe};
 use sluice_proto::session::{ReadProgress, Response, Session, SessionConfig, SessionEvent};
 use sluice_proto::transport::{PeerInfo, StreamId, Transport};
 
 use crate::control::{Control, Phase};
 use crate::fleet::{Fleet, Member};
 use crate::load::{Load, Relay};
-use crate::meter::{Arrivals, Meter};
+use crate::meter::{Arrivals, Crowd, Meter, Times};
 use crate::publisher::track_name;
 use crate::run::BenchError;
 use crate::stamp::{self, Stamp};
 
 /// How long a guest stays.
 const STAY: Duration = Duration::from_secs(1);
+/// Between two times that a slow viewer reads what came.
+const SIP: Duration = Duration::from_secs(1);
+/// Window of slow viewers that read nothing: a larger one would take the stream for long.
+const UNREAD_BYTES: u32 = 16 * 1024;
+/// Between two times that a thread tells the others how late objects came.
+const TELL: Duration = Duration::from_millis(200);
 
 /// What kind of viewer one is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     /// Takes everything from beginning to end.
     Steady,
-    /// Subscribes and reads no more.
+    /// Subscribes and then hardly reads, or not at all.
     Slow,
+    /// Stops each stream after its first object.
+    Stopping,
     /// Comes and leaves while others view.
     Guest,
 }
@@ -38,6 +46,8 @@ struct Scene {
     load: Load,
     run: String,
     measures: bool,
+    recent: Times,
+    tell_at: Instant,
 }
 
 struct Taken {
@@ -56,6 +66,8 @@ struct Arriving {
 
 struct Viewer {
     kind: Kind,
+    /// What may be unread, if it is not as much as others have.
+    window_bytes: Option<u32>,
     tracks: Vec<usize>,
     began: Instant,
     session: Option<Session>,
@@ -63,6 +75,12 @@ struct Viewer {
     requests: HashMap<RequestId, usize>,
     streams: HashMap<StreamId, Arriving>,
     accepted: usize,
+    /// When it sent SUBSCRIBE.
+    asked: Option<Instant>,
+    /// When it reads again, if it is a slow one.
+    sip_at: Option<Instant>,
+    /// Streams of which it wants no more.
+    stops: Vec<StreamId>,
     has_any: bool,
     is_finished: bool,
     is_leaving: bool,
@@ -70,9 +88,12 @@ struct Viewer {
 
 impl Viewer {
     fn new(kind: Kind, number: usize, load: &Load) -> Self {
-        let tracks = (0..load.tracks_per_viewer).map(|n| (number + n) % load.tracks_total());
+        let tracks = (0..load.tracks_per_viewer)
+            .map(|n| (number * load.tracks_per_viewer + n) % load.tracks_total());
+        let window = if load.slow_bytes == 0 { UNREAD_BYTES } else { load.slow_bytes };
         Viewer {
             kind,
+            window_bytes: (kind == Kind::Slow).then_some(window),
             tracks: tracks.collect(),
             began: Instant::now(),
             session: None,
@@ -80,14 +101,18 @@ impl Viewer {
             requests: HashMap::new(),
             streams: HashMap::new(),
             accepted: 0,
+            asked: None,
+            sip_at: None,
+            stops: Vec::new(),
             has_any: false,
             is_finished: false,
             is_leaving: false,
         }
     }
 
-    fn subscribe(&mut self, scene: &mut Scene) {
+    fn subscribe(&mut self, now: Instant, scene: &mut Scene) {
         let Some(session) = &mut self.session else { return };
+        self.asked = Some(now);
         for &track in &self.tracks {
             let request = Subscribe {
                 track: track_name(&scene.run, &scene.load, track),
@@ -107,7 +132,7 @@ impl Viewer {
 
     fn take(&mut self, event: SessionEvent, now: Instant, scene: &mut Scene) {
         match event {
-            SessionEvent::Ready(_) => self.subscribe(scene),
+            SessionEvent::Ready(_) => self.subscribe(now, scene),
             SessionEvent::Response { response: Response::Subscribe(_), .. } => {
                 self.accepted += 1;
                 scene.control.subscribed.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +161,7 @@ impl Viewer {
             }
             SessionEvent::DataReset { stream, .. } => {
                 self.streams.remove(&stream);
-                scene.meter.resets += 1;
+                scene.meter.crowd(self.kind).resets += 1;
             }
             _ => {}
         }
@@ -154,6 +179,9 @@ impl Viewer {
             let (taken, bytes) = (arriving.taken, arriving.wanted);
             let stamp = Stamp::read(arriving.begin);
             self.take_object(taken, stamp, bytes, now, scene);
+            if self.kind == Kind::Stopping {
+                self.stops.push(stream);
+            }
         }
     }
 
@@ -166,17 +194,44 @@ impl Viewer {
         scene: &mut Scene,
     ) {
         scene.control.delivered.fetch_add(1, Ordering::Relaxed);
+        let latency = stamp.latency(scene.control.start, now);
         if scene.measures {
-            scene.meter.objects += 1;
-            scene.meter.bytes += bytes;
-            scene.meter.latency.record(stamp.latency(scene.control.start, now));
+            let crowd = scene.meter.crowd(self.kind);
+            crowd.objects += 1;
+            crowd.bytes += bytes;
+            crowd.latency.record(latency);
+        }
+        if self.kind == Kind::Steady {
+            scene.recent.record(latency);
         }
         if !std::mem::replace(&mut self.has_any, true) && self.kind == Kind::Guest {
             scene.meter.join.record(now.saturating_duration_since(self.began));
+            let asked = self.asked.unwrap_or(now);
+            scene.meter.first_object.record(now.saturating_duration_since(asked));
         }
         if let Some(taken) = self.taken.get_mut(taken) {
             taken.arrivals.take(stamp.number);
         }
+    }
+
+    /// Whether it reads now. A slow viewer reads once in a while what its window let in, and
+    /// not before objects flow.
+    fn reads(&mut self, now: Instant, scene: &Scene) -> bool {
+        let is_slow = self.kind == Kind::Slow
+            && self.accepted == self.tracks.len()
+            && scene.control.phase() > Phase::Connect;
+        if !is_slow {
+            return true;
+        }
+        if scene.load.slow_bytes == 0 {
+            self.sip_at = None;
+            return false;
+        }
+        let is_due = self.sip_at.is_none_or(|at| now >= at);
+        if is_due {
+            self.sip_at = Some(now + SIP);
+        }
+        is_due
     }
 
     /// Whether it has everything that was published.
@@ -187,14 +242,13 @@ impl Viewer {
     /// What it saw in the end.
     fn settle(&self, scene: &mut Scene) {
         for Taken { track, arrivals } in &self.taken {
-            match self.kind {
-                Kind::Steady => {
-                    let lost = arrivals.lost(scene.control.published(*track));
-                    scene.meter.close(arrivals, lost);
-                }
-                Kind::Guest => scene.meter.close(arrivals, arrivals.holes()),
-                Kind::Slow => {}
-            }
+            let lost = match self.kind {
+                Kind::Steady => arrivals.lost(scene.control.published(*track)),
+                Kind::Guest => arrivals.holes(),
+                // They would have it so.
+                Kind::Slow | Kind::Stopping => 0,
+            };
+            scene.meter.crowd(self.kind).close(arrivals, lost);
         }
     }
 }
@@ -203,18 +257,20 @@ impl Member for Viewer {
     type Scene = Scene;
 
     fn connected(&mut self, setup: &SessionConfig, info: &PeerInfo, now: Instant) {
-        self.session = Some(Session::new(setup, info, now));
+        let mut setup = setup.clone();
+        if let Some(window) = self.window_bytes {
+            setup.limits.window_bytes = window;
+        }
+        self.session = Some(Session::new(&setup, info, now));
         if self.is_leaving {
             self.leave(now);
         }
     }
 
     fn turn(&mut self, transport: &mut dyn Transport, now: Instant, scene: &mut Scene) -> bool {
-        let is_stuck = self.kind == Kind::Slow
-            && self.accepted == self.tracks.len()
-            && scene.control.phase() > Phase::Connect;
+        let reads = self.reads(now, scene);
         let mut more = false;
-        if let Some(session) = self.session.as_mut().filter(|_| !is_stuck) {
+        if let Some(session) = self.session.as_mut().filter(|_| reads) {
             more = session.handle_transport(transport, now) == ReadProgress::More;
             session.handle_timeout(now);
         }
@@ -222,6 +278,10 @@ impl Member for Viewer {
             self.take(event, now, scene);
         }
         if let Some(session) = &mut self.session {
+            for stream in self.stops.drain(..) {
+                self.streams.remove(&stream);
+                session.stop_data(transport, stream, ResetCode::Cancelled);
+            }
             session.flush(transport, now);
         }
         more
@@ -242,11 +302,32 @@ impl Member for Viewer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.session.as_ref().and_then(Session::poll_timeout).map(|(at, _)| at)
+        let session = self.session.as_ref().and_then(Session::poll_timeout).map(|(at, _)| at);
+        [session, self.sip_at].into_iter().flatten().min()
+    }
+}
+
+impl Meter {
+    fn crowd(&mut self, kind: Kind) -> &mut Crowd {
+        match kind {
+            Kind::Steady => &mut self.steady,
+            Kind::Guest => &mut self.guests,
+            Kind::Slow => &mut self.slow,
+            Kind::Stopping => &mut self.stopping,
+        }
     }
 }
 
 impl Scene {
+    /// Tells the others once in a while how late objects came.
+    fn tell(&mut self, now: Instant) {
+        if now >= self.tell_at {
+            self.tell_at = now + TELL;
+            self.control.recent().add(&self.recent);
+            self.recent.clear();
+        }
+    }
+
     fn fail(&mut self, text: String) {
         self.control.failed.fetch_add(1, Ordering::Relaxed);
         self.meter.failures.push(text);
@@ -269,12 +350,17 @@ pub fn view(
     for number in share(load.slow_viewers) {
         fleet.join(Viewer::new(Kind::Slow, number, load));
     }
+    for number in share(load.stopping_viewers) {
+        fleet.join(Viewer::new(Kind::Stopping, number, load));
+    }
     let mut scene = Scene {
         control: control.clone(),
         meter: Meter::default(),
         load: load.clone(),
         run: run.to_owned(),
         measures: false,
+        recent: Times::default(),
+        tell_at: control.start,
     };
     let mut guests = Guests::new(load);
     loop {
@@ -291,6 +377,7 @@ pub fn view(
             }
         }
         fleet.turn(now, &mut scene)?;
+        scene.tell(now);
         fleet.wait(now, guests.next)?;
     }
 }

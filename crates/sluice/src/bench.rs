@@ -74,7 +74,7 @@ pub fn run(matches: &clap::ArgMatches) -> Result<ExitCode> {
     if let Some(path) = &settings.json {
         write_json(path, &reports)?;
     }
-    let whole = reports.iter().all(|report| report.lost == 0 && report.failed == 0);
+    let whole = reports.iter().all(Report::is_whole);
     Ok(if whole { ExitCode::SUCCESS } else { exit::INCOMPLETE.into() })
 }
 
@@ -90,6 +90,10 @@ fn load(settings: &BenchSettings) -> Load {
         group_objects: settings.group_objects,
         datagrams: settings.datagrams,
         slow_viewers: settings.slow_viewers,
+        slow_bytes: settings.slow_bytes,
+        stopping_viewers: settings.stopping_viewers,
+        fetch_readers: settings.fetch_readers,
+        idle: settings.idle,
         joins_per_second: settings.joins,
         threads: settings.threads,
         warmup: settings.warmup,

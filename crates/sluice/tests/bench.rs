@@ -57,6 +57,55 @@ fn datagrams_guests_and_slow_viewers_are_loads_too() {
     assert!(mixed[0]["join"]["count"].as_u64().expect("a number") > 0, "guests came");
 }
 
+#[test]
+fn who_does_not_read_is_told_apart_from_who_does() {
+    let relay = Relay::start(&[]);
+    let url = relay.url("moqt");
+    let strange = ["--slow-viewers", "2", "--slow-bytes", "4000", "--stopping-viewers", "2"];
+    let others = ["--viewers", "3", "--joins", "10", "--group-objects", "10"];
+    let all = [&[url.as_str()], &strange[..], &others[..]].concat();
+    let result = &results(&all)[0];
+    for fault in ["lost", "duplicates", "reordered", "resets", "failed"] {
+        assert_eq!(result[fault], 0, "{fault} of who reads: {result}");
+    }
+    assert_eq!(result["guests"]["lost"], 0, "{result}");
+    let count = |pointer: &str| {
+        result.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}"))
+    };
+    assert!(count("/stopping/objects") > 0, "the first of each group came: {result}");
+    let each = count("/latency/count") / 3;
+    assert!(count("/stopping/objects") / 2 < each, "and not all of the others: {result}");
+    assert_eq!(count("/first_object/count"), count("/join/count"), "{result}");
+    assert!(count("/first_object/p50_us") <= count("/join/p50_us"), "{result}");
+}
+
+#[test]
+fn fetch_readers_get_every_group_as_it_was() {
+    let relay = Relay::start(&[]);
+    for drafts in ["14", "18", "22"] {
+        let load = ["--viewers", "2", "--tracks", "2", "--fetch-readers", "3", "--drafts", drafts];
+        let url = relay.url("moqt");
+        let result = &results(&[&[url.as_str()], &load[..], &["--group-objects", "7"]].concat())[0];
+        let fetches = &result["fetches"];
+        assert_eq!((&result["failed"], &fetches["wrong"]), (&0.into(), &0.into()), "{result}");
+        let groups = fetches["groups"].as_u64().expect("a number");
+        assert!(groups > 3, "{drafts}: {result}");
+        assert_eq!(fetches["objects"].as_u64(), Some(groups * 7), "{drafts}: {result}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn idle_viewers_and_tracks_get_nothing_and_their_memory_is_told() {
+    let relay = Relay::start(&[]);
+    let (url, pid) = (relay.url("moqt"), relay.id().to_string());
+    let load = ["--idle", "--viewers", "4", "--tracks", "20", "--tracks-per-viewer", "5"];
+    let result = &results(&[&[url.as_str(), "--pid", &pid], &load[..]].concat())[0];
+    assert_eq!((&result["objects"], &result["failed"]), (&0.into(), &0.into()), "{result}");
+    let memory = |name: &str| result["cost"][name].as_u64().expect("a number");
+    assert!(memory("idle_bytes") > memory("empty_bytes"), "{result}");
+}
+
 /// The relay would hold a session that nobody closed for 30 s.
 #[test]
 fn a_run_leaves_no_session_behind_for_the_next_to_meet() {

@@ -3,14 +3,18 @@
 mod compare;
 mod document;
 mod floor;
+mod idle;
 mod network;
 mod peers;
 mod relay;
 mod scenario;
+mod soak;
 
 pub use compare::{compare, short};
 pub use floor::floor;
+pub use idle::idle;
 pub use peers::install as peers;
+pub use soak::soak;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,9 +1,9 @@
 //! What is compared, started for one measurement and ended with it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -78,34 +78,56 @@ impl Subject {
                 let sample = Sample { cpu_us, p99_ms: None, delivered: 1.0, load_core: f64::NAN };
                 Ok(Some(sample))
             }
+            Subject::Sluice | Subject::Peer(_) => {
+                let relay = self.serve(form, &[])?;
+                bench(&own, &relay.address, relay.process.0.id(), load, span).map(Some)
+            }
+        }
+    }
+
+    /// Starts it; `more` is what Sluice is told besides. The floor is no relay.
+    pub fn serve(&self, form: Form, more: &[&str]) -> Result<Serving> {
+        match self {
+            Subject::Floor => bail!("the floor serves nobody"),
             Subject::Sluice => {
-                let mut relay = start(&own, &["relay", "--listen", "127.0.0.1:0"], "sluice")?;
-                let said = relay.0.stdout.take().context("its output is piped")?;
-                // Read from until the measurement is over: a relay that nobody hears ends.
-                let mut lines = BufReader::new(said).lines().map_while(Result::ok);
-                let address = lines
+                let own = form.folder().join("sluice");
+                let arguments = [&["relay", "--listen", "127.0.0.1:0"], more].concat();
+                let mut process = start(&own, &arguments, "sluice")?;
+                let said = process.0.stdout.take().context("its output is piped")?;
+                let mut said = BufReader::new(said);
+                let address = said
                     .by_ref()
+                    .lines()
+                    .map_while(Result::ok)
                     .take_while(|line| line != "ready")
                     .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
                 let address = address.context("the relay does not say its address")?;
-                bench(&own, &address, relay.0.id(), load, span).map(Some)
+                Ok(Serving { process, address, _said: Some(said) })
             }
             Subject::Peer(peer) => {
                 let arguments = peer.arguments()?;
                 let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                let mut relay = start(&peer.program(), &arguments, peer.name)?;
+                let mut process = start(&peer.program(), &arguments, peer.name)?;
                 let until = Instant::now() + PATIENCE;
                 while !network::has_udp_port(peer.port) {
-                    if relay.0.try_wait()?.is_some() || Instant::now() >= until {
+                    if process.0.try_wait()?.is_some() || Instant::now() >= until {
                         bail!("{} does not listen: see target/compare/{0}.log", peer.name);
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 let address = format!("127.0.0.1:{}", peer.port);
-                bench(&own, &address, relay.0.id(), load, span).map(Some)
+                Ok(Serving { process, address, _said: None })
             }
         }
     }
+}
+
+/// A relay that runs until this is dropped. Its log is `target/compare/NAME.log`.
+pub struct Serving {
+    pub process: Ended,
+    pub address: String,
+    /// Kept open: a relay that nobody hears ends.
+    _said: Option<BufReader<ChildStdout>>,
 }
 
 fn start(program: &Path, arguments: &[&str], name: &str) -> Result<Ended> {
@@ -123,31 +145,40 @@ fn start(program: &Path, arguments: &[&str], name: &str) -> Result<Ended> {
 
 /// Puts the load on a relay. That objects were lost is a result; that there is none an error.
 fn bench(own: &Path, address: &str, pid: u32, load: &Scenario, span: Span) -> Result<Sample> {
-    let results = shell::root().join("target/compare/bench.json");
-    // What is read afterwards is of this measurement.
-    let _ = std::fs::remove_file(&results);
-    let output = pinned(LOAD_CORE, own)
-        .args(["bench", &format!("moqt://{address}/"), "--drafts", "18", "--insecure", "--quiet"])
-        .args(["--pid", &pid.to_string(), "--viewers", &load.viewers.to_string()])
-        .args(["--object-bytes", &load.object_bytes.to_string()])
-        .args(["--rate", &load.rate.to_string()])
-        .args(["--warmup", &format!("{}s", span.warmup)])
-        .args(["--duration", &format!("{}s", span.seconds), "--json"])
-        .arg(&results)
-        .args(load.more)
-        .output()?;
-    let Ok(text) = std::fs::read_to_string(&results) else {
-        bail!("no result: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let reports: Value = serde_json::from_str(&text)?;
-    let report = &reports[0];
-    let figure = |pointer: &str| {
-        report.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("no {pointer}"))
-    };
+    let (viewers, bytes) = (load.viewers.to_string(), load.object_bytes.to_string());
+    let (rate, warmup) = (load.rate.to_string(), format!("{}s", span.warmup));
+    let seconds = format!("{}s", span.seconds);
+    let what = ["--viewers", &viewers, "--object-bytes", &bytes, "--rate", &rate];
+    let when = ["--warmup", &warmup, "--duration", &seconds];
+    let report = report(own, address, pid, &[&what[..], &when, load.more].concat())?;
+    let figure = |pointer: &str| figure(&report, pointer);
     Ok(Sample {
         cpu_us: figure("/cost/cpu_us_per_object")?,
         p99_ms: Some(figure("/latency/p99_us")? / 1000.0),
         delivered: figure("/objects")? / figure("/objects_wanted")?.max(1.0),
         load_core: figure("/own_core")?,
     })
+}
+
+/// What `sluice bench` with these arguments finds over draft 18 and raw QUIC.
+pub fn report(own: &Path, address: &str, pid: u32, arguments: &[&str]) -> Result<Value> {
+    let results = shell::root().join("target/compare/bench.json");
+    // What is read afterwards is of this measurement.
+    let _ = std::fs::remove_file(&results);
+    let output = pinned(LOAD_CORE, own)
+        .args(["bench", &format!("moqt://{address}/"), "--drafts", "18", "--insecure", "--quiet"])
+        .args(["--pid", &pid.to_string(), "--json"])
+        .arg(&results)
+        .args(arguments)
+        .output()?;
+    let Ok(text) = std::fs::read_to_string(&results) else {
+        bail!("no result: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let reports: Value = serde_json::from_str(&text)?;
+    Ok(reports[0].clone())
+}
+
+/// A figure of a report.
+pub fn figure(report: &Value, pointer: &str) -> Result<f64> {
+    report.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("no {pointer}"))
 }

@@ -155,7 +155,7 @@ tool_settings! {
         /// Connections that subscribe.
         viewers: usize = 300, "NUMBER";
 
-        /// Tracks that each viewer takes; viewer n begins with track n.
+        /// Tracks that each viewer takes; viewers take turns through all tracks.
         tracks_per_viewer: usize = 1, "NUMBER";
 
         /// Payload of an object, in bytes; at least 16.
@@ -170,11 +170,23 @@ tool_settings! {
         /// Send objects as datagrams, not on a stream for each group.
         datagrams: bool = false, "BOOL";
 
-        /// Viewers besides the others that subscribe and then stop reading.
+        /// Viewers besides the others that subscribe and then read slowly, or not at all.
         slow_viewers: usize = 0, "NUMBER";
+
+        /// Bytes that each slow viewer reads in a second; 0: it does not read.
+        slow_bytes: u32 = 0, "BYTES";
+
+        /// Viewers besides the others that stop each stream after its first object.
+        stopping_viewers: usize = 0, "NUMBER";
 
         /// Viewers besides the others that come each second; each leaves after a second.
         joins: f64 = 0.0, "NUMBER";
+
+        /// Connections that fetch every group of a viewer's track when it is past, and check it.
+        fetch_readers: usize = 0, "NUMBER";
+
+        /// Publish nothing: what viewers and tracks cost that only wait.
+        idle: bool = false, "BOOL";
 
         /// Threads that hold viewers, each with a socket of its own.
         threads: usize = 1, "NUMBER";
