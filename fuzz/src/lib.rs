@@ -19,6 +19,8 @@ mod stream;
 mod varint;
 mod web;
 
+use sluice_proto::wire::Draft;
+
 pub use mutate::Mutator;
 pub use seeds::Seeds;
 
@@ -32,6 +34,8 @@ pub struct Target {
     /// Runs it; panics when the promise is broken.
     pub run: fn(&[u8]),
     seeds: &'static str,
+    /// Its seeds begin with the number of a draft.
+    names_draft: bool,
 }
 
 macro_rules! target {
@@ -41,7 +45,11 @@ macro_rules! target {
             promise: $promise,
             run: $run,
             seeds: include_str!(concat!("../seeds/", stringify!($name), ".txt")),
+            names_draft: false,
         }
+    };
+    ($name:ident of a draft, $run:path, $promise:literal) => {
+        Target { names_draft: true, ..target!($name, $run, $promise) }
     };
 }
 
@@ -54,18 +62,18 @@ pub const TARGETS: &[Target] = &[
         "a block that parses can be moved to every encoding, and parses there"
     ),
     target!(
-        stream,
+        stream of a draft,
         stream::run,
         "a data stream means the same however it is cut, is written back as it was meant, and \
          becomes a legal stream of every other draft"
     ),
     target!(
-        datagram,
+        datagram of a draft,
         datagram::run,
         "a datagram is written back as it was meant, and becomes a legal one of every other draft"
     ),
     target!(
-        control,
+        control of a draft,
         control::run,
         "a control message that is read can be written, and is then read as the same"
     ),
@@ -76,7 +84,7 @@ pub const TARGETS: &[Target] = &[
          be written and is then read as the same"
     ),
     target!(
-        session,
+        session of a draft,
         session::run,
         "a session survives any peer, and what it tells its owner keeps to the contract of events"
     ),
@@ -100,9 +108,17 @@ impl Target {
         TARGETS.iter().find(|target| target.name == name)
     }
 
-    /// Its seeds.
-    pub fn seeds(&self) -> Seeds<'static> {
-        Seeds::new(self.seeds)
+    /// Its seeds, or the number of a line that is none. One that names a draft is there for every
+    /// other draft too: most are close to each other, and what a draft cannot read is an input as well.
+    pub fn seeds(&self) -> impl Iterator<Item = Result<Vec<u8>, usize>> {
+        let drafts: &[Draft] = if self.names_draft { &Draft::SERVED } else { &[] };
+        Seeds::new(self.seeds).flat_map(move |seed| {
+            let written = seed.as_ref().ok().and_then(|seed| seed.first().copied());
+            let others = drafts.iter().map(|draft| draft.number());
+            let rest = seed.clone().unwrap_or_default();
+            let of = move |draft| Ok([&[draft], rest.get(1..).unwrap_or_default()].concat());
+            std::iter::once(seed).chain(others.filter(move |of| Some(*of) != written).map(of))
+        })
     }
 }
 
