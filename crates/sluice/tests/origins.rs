@@ -57,9 +57,8 @@ struct Chain {
 
 impl Chain {
     /// Each hop with its own draft and carrier.
-    fn start(first: Draft, second: Draft) -> Chain {
+    fn start(hops: [(&str, Draft); 2]) -> Chain {
         let places = [Place::new(), Place::new(), Place::new()];
-        let hops = [("moqt", first), ("https", second)];
         let relays = [0, 1, 2].map(|at| Self::start_one(&places, at, hops));
         relays[2].logged(&["origin is there"]);
         relays[1].logged(&["origin is there"]);
@@ -69,8 +68,12 @@ impl Chain {
     fn start_one(places: &[Place; 3], at: usize, hops: [(&str, Draft); 2]) -> Relay {
         let Some(before) = at.checked_sub(1) else { return places[0].start(&[], &SOON) };
         let (scheme, draft) = hops[before];
-        let drafts = format!(r#", "drafts": ["{draft}"]"#);
-        places[at].start(&[places[before].entry(scheme, &drafts)], &SOON)
+        let mut fields = format!(r#", "drafts": ["{draft}"]"#);
+        if draft == Draft::D01 {
+            // It knows no prefixes.
+            fields.push_str(r#", "tracknamespace": "live/cam""#);
+        }
+        places[at].start(&[places[before].entry(scheme, &fields)], &SOON)
     }
 
     /// Kills a relay by its process id and starts it again.
@@ -91,7 +94,7 @@ fn a_chain_of_three_relays_carries_every_draft_to_every_draft() {
     let drafts = &Draft::ALL;
     for (index, first) in drafts.iter().enumerate() {
         let second = drafts[(index + 1) % drafts.len()];
-        let chain = Chain::start(*first, second);
+        let chain = Chain::start([("moqt", *first), ("https", second)]);
         run(async {
             let (_publisher, mut writer) = publisher(&chain.relays[0], second).await;
             writer.write(Object::new(0, 0, "old")).await.unwrap();
@@ -230,10 +233,17 @@ async fn broadcast(
     }
 }
 
-/// Numbers that differ from run to run; printed, so that a run can be understood.
+/// Numbers that differ from run to run, unless `SLUICE_MOMENTS` says where to begin.
 struct Moments(u64);
 
 impl Moments {
+    fn begin() -> Moments {
+        let seed = std::env::var("SLUICE_MOMENTS").ok().map(|seed| seed.parse().expect("a number"));
+        let seed = seed.unwrap_or(std::process::id().into());
+        println!("again with the same moments: SLUICE_MOMENTS={seed}");
+        Moments(seed)
+    }
+
     fn next(&mut self, from: u64, to: u64) -> Duration {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -241,28 +251,33 @@ impl Moments {
     }
 }
 
-/// Where the next object is and when it was written: what comes twice, or late, is not above the
-/// one before it.
-async fn newer(reader: &mut Reader, last: Location) -> (Location, Duration) {
-    let object = reader.next().await.unwrap().expect("the subscription goes on");
-    assert!(object.location > last, "{} came after {last}", object.location);
-    // The end of a group says nothing.
-    let written = str::from_utf8(&object.payload).unwrap().parse().unwrap_or(0);
-    (object.location, Duration::from_micros(written))
+/// What a viewer saw.
+#[derive(Default)]
+struct Seen(BTreeSet<Location>);
+
+impl Seen {
+    /// Where the next object is and when it was written. It must not have come before. It may come
+    /// behind later ones: in draft 01 each has a stream of its own.
+    async fn next(&mut self, reader: &mut Reader) -> (Location, Duration) {
+        let object = reader.next().await.unwrap().expect("the subscription goes on");
+        assert!(self.0.insert(object.location), "{} came twice", object.location);
+        // The end of a group says nothing.
+        let written = str::from_utf8(&object.payload).unwrap().parse().unwrap_or(0);
+        (object.location, Duration::from_micros(written))
+    }
 }
 
 #[test]
 fn a_viewers_subscription_survives_the_death_of_every_relay_before_it() {
-    let hops = [("moqt", Draft::D16), ("https", Draft::D22)];
-    let mut chain = Chain::start(hops[0].1, hops[1].1);
-    let mut moments = Moments(std::process::id().into());
-    println!("moments from {}", moments.0);
+    let hops = [("https", Draft::D01), ("moqt", Draft::D16)];
+    let mut chain = Chain::start(hops);
+    let mut moments = Moments::begin();
     let began = Instant::now();
     run(async {
         let (publish_at, places) = mpsc::channel(1);
         let at = |chain: &Chain| {
             let relay = &chain.relays[0];
-            (relay.target("moqt"), relay.options(&[Draft::D18]))
+            (relay.target("moqt"), relay.options(&[Draft::D22]))
         };
         let publishing = tokio::spawn(broadcast(began, places));
         publish_at.send(at(&chain)).await.unwrap();
@@ -270,12 +285,14 @@ fn a_viewers_subscription_survives_the_death_of_every_relay_before_it() {
         let mut watch = viewer.watch_namespaces(namespace()).await.unwrap();
         assert!(matches!(watch.next().await, Some(NamespaceNews::Announced(_))));
         let mut reader = viewer.subscribe(track(), Join::NextObject).await.unwrap();
-        let mut last = Location::ZERO;
+        let mut seen = Seen::default();
+        let mut longest = Duration::ZERO;
         for round in 0..10 {
             let calm = Instant::now() + moments.next(100, 1500);
             while Instant::now() < calm {
-                (last, _) = newer(&mut reader, last).await;
+                seen.next(&mut reader).await;
             }
+            let before = *seen.0.last().expect("objects");
             let killed = Instant::now();
             chain.restart(1 - round % 2, hops);
             if round % 2 == 1 {
@@ -283,21 +300,20 @@ fn a_viewers_subscription_survives_the_death_of_every_relay_before_it() {
             }
             // What was on its way may still come; then there is a gap, and what was written after it.
             let resumed = loop {
-                let before = last;
-                let (place, written) = newer(&mut reader, before).await;
-                last = place;
+                let (place, written) = seen.next(&mut reader).await;
                 if began + written > killed {
-                    break (before, last);
+                    break place;
                 }
             };
+            let gap = killed.elapsed();
+            longest = longest.max(gap);
+            let relay = 2 - round % 2;
             println!(
-                "round {round}: relay {} killed, {} to {} after {} ms",
-                2 - round % 2,
-                resumed.0,
-                resumed.1,
-                killed.elapsed().as_millis()
+                "round {round}: relay {relay} killed, {before} to {resumed} after {} ms",
+                gap.as_millis()
             );
         }
+        println!("{} objects, each once; longest gap {} ms", seen.0.len(), longest.as_millis());
         publishing.abort();
     });
 }
