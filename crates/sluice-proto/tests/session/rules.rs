@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use sluice_proto::model::*;
 use sluice_proto::session::*;
-use sluice_proto::transport::Side;
+use sluice_proto::transport::{Side, Transport};
 use sluice_proto::wire::{About, Context, Draft, Message, MessageKind, MessageStream, Violation};
+use sluice_sim::link::{LinkConfig, Network};
 
 use crate::pair::{End, Pair, Raw};
 use crate::{next, subscribed, track};
@@ -284,6 +286,32 @@ fn a_peer_that_only_updates_is_granted_new_ids() {
             pair.run();
             pair.client.events.clear();
         }
+    }
+}
+
+#[test]
+fn a_token_of_the_configuration_is_in_the_setup_of_who_dials() {
+    let token = Token::UseValue { kind: 0, value: Bytes::from_static(b"my super secret") };
+    for draft in Draft::ALL {
+        let mut network = Network::new(1);
+        let link = LinkConfig { protocol: Some(draft.token().to_owned()), ..LinkConfig::default() };
+        let (_, mut client, mut server) = network.connect(link);
+        let now = network.now();
+        let drafts = vec![draft];
+        let plain = SessionConfig { drafts, ..SessionConfig::default() };
+        let dialing = SessionConfig { tokens: vec![token.clone()], ..plain.clone() };
+        let mut dials = Session::new(&dialing, client.info(), now);
+        let mut hears = Session::new(&plain, server.info(), now);
+        while network.advance() || dials.poll_event().is_none() {
+            let now = network.now();
+            for (session, end) in [(&mut dials, &mut client), (&mut hears, &mut server)] {
+                while session.handle_transport(end, now) == ReadProgress::More {}
+                session.flush(end, now);
+            }
+        }
+        let told = hears.poll_event();
+        let Some(SessionEvent::Ready(options)) = told else { panic!("{draft}: {told:?}") };
+        assert_eq!(options.tokens, std::slice::from_ref(&token), "{draft}");
     }
 }
 
