@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use sluice_proto::model::{Request, RequestId, RequestKind};
 use sluice_proto::session::Response;
 use sluice_proto::transport::Side;
-use sluice_proto::wire::{About, Context, Dialect, Message, RequestTransport};
+use sluice_proto::wire::{About, Context, Dialect, Draft, Message, RequestTransport};
 
 use crate::input::Input;
 
@@ -40,7 +40,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut buffer = BytesMut::from(input.rest());
     while let Ok(Some((code, body))) = dialect.split_frame(&mut buffer) {
         let Ok(message) = dialect.decode(code, body, &context) else { continue };
-        if is_only_read(&message) {
+        if is_only_read(dialect, &message) {
             continue;
         }
         let contexts = writable_in(dialect, &context, &message);
@@ -73,12 +73,20 @@ fn writable_in(dialect: &Dialect, context: &Context, message: &Message) -> Vec<C
 }
 
 /// Whether a message says something that is understood for the sake of other libraries and never
-/// sent: a filter or a fill for the tracks of an interest.
-fn is_only_read(message: &Message) -> bool {
-    let Message::Request { request: Request::SubscribeNamespace(interest), .. } = message else {
-        return false;
-    };
-    interest.filter.is_some() || interest.fill.is_some()
+/// sent: parameters in messages that the draft's own lists do not name for them.
+fn is_only_read(dialect: &Dialect, message: &Message) -> bool {
+    let draft = dialect.draft();
+    match message {
+        Message::Request { request: Request::SubscribeNamespace(interest), .. } => {
+            let times = interest.object_timeout.or(interest.subgroup_timeout);
+            let of_19 = times.is_some() || interest.priority.is_some();
+            interest.filter.is_some() || interest.fill.is_some() || draft == Draft::D19 && of_19
+        }
+        Message::Request { request: Request::Publish(publish), .. } => {
+            draft == Draft::D19 && publish.order.is_some()
+        }
+        _ => false,
+    }
 }
 
 /// Writes and reads a message; an error says why that is not possible.
