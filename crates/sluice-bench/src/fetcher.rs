@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sluice_proto::model::{
-    Fetch, FetchItem, FetchRange, GroupId, Location, LocationFilter, ObjectId, RangeEnd,
-    RangeFilters, Request, SessionCode,
+    Fetch, FetchItem, FetchRange, GroupId, Location, LocationFilter, ObjectId, RangeEnd, Request,
+    SessionCode,
 };
 use sluice_proto::session::{ReadProgress, Response, Session, SessionConfig, SessionEvent};
 use sluice_proto::transport::{PeerInfo, StreamId, Transport};
@@ -75,15 +75,8 @@ impl Reader {
         let track = track_name(&scene.run, &scene.load, self.track);
         let begin = Location { group: GroupId(group), object: ObjectId(0) };
         let end = RangeEnd { group: GroupId(group), object: None };
-        let request = Fetch {
-            range: FetchRange::Standalone(track, LocationFilter::Range(begin, end)),
-            priority: None,
-            order: None,
-            fill_timeout: None,
-            range_filters: RangeFilters::default(),
-            include_properties: None,
-            tokens: Vec::new(),
-        };
+        let range = LocationFilter::Range(begin, end);
+        let request = Fetch::new(FetchRange::Standalone(track, range));
         match session.request(Request::Fetch(request)) {
             Ok(_) => {
                 self.next = Some(group + 1);
